@@ -1,0 +1,162 @@
+//! Starting and stopping the whole.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use figment::Figment;
+use partyline_plugin::database::Database;
+use partyline_plugin::services::Services;
+use partyline_plugin::{Clock, Plugin, PluginFactory};
+
+use crate::config::BrokerConfig;
+use crate::kernel::Kernel;
+use crate::listener::Listeners;
+use crate::plugins::{Host, HostError};
+use crate::{http, sweeper};
+
+/// Why the broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A plugin, its configuration, its tables or its declarations.
+    #[error(transparent)]
+    Plugins(#[from] HostError),
+    /// A listener.
+    #[error("cannot listen on {address} ({what})")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate or key.
+    #[error("the TLS listener cannot use its certificate or key: {0}")]
+    Tls(String),
+}
+
+/// The addresses that are really bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// MQTT over TCP.
+    pub mqtt: SocketAddr,
+    /// MQTT over TLS.
+    pub mqtts: Option<SocketAddr>,
+    /// MQTT over WebSocket.
+    pub ws: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+/// Collects what a broker is made of.
+#[derive(Debug)]
+pub struct Builder {
+    config: BrokerConfig,
+    figment: Figment,
+    database: Database,
+    data_dir: Arc<Path>,
+    clock: Clock,
+    plugins: Vec<PluginFactory>,
+}
+
+impl Builder {
+    /// Adds a plugin. The order of adding is the order of hooks within a phase.
+    #[must_use]
+    pub fn plugin<P: Plugin>(self) -> Self {
+        self.factory(PluginFactory::of::<P>())
+    }
+
+    /// Adds a plugin by its factory.
+    #[must_use]
+    pub fn factory(mut self, factory: PluginFactory) -> Self {
+        self.plugins.push(factory);
+        self
+    }
+
+    /// Uses this clock, which tests can move.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Migrates, builds the plugins, binds the listeners, and accepts connections.
+    pub async fn start(self) -> Result<Broker, StartError> {
+        let kernel = Arc::new(Kernel::new(self.config, self.clock));
+        let mut host = Host::new(Arc::clone(&kernel), self.database, self.data_dir);
+        host.build(self.plugins, &self.figment).await?;
+        let listeners = Listeners::bind(&kernel).await?;
+        let (http_listener, http_address) = http::bind(&kernel).await?;
+        let addresses = listeners.addresses(http_address);
+        host.run();
+        sweeper::spawn(&kernel);
+        listeners.accept(&kernel);
+        http::serve(&kernel, http_listener, host.health());
+        Ok(Broker {
+            kernel,
+            host,
+            addresses,
+        })
+    }
+}
+
+/// A running broker. Dropping it does not stop it: call [`Broker::stop`].
+#[derive(Debug)]
+pub struct Broker {
+    kernel: Arc<Kernel>,
+    host: Host,
+    addresses: Addresses,
+}
+
+impl Broker {
+    /// Begins a broker. `figment` holds the `[plugins.*]` tables.
+    pub fn builder(
+        config: BrokerConfig,
+        figment: Figment,
+        database: Database,
+        data_dir: impl AsRef<Path>,
+    ) -> Builder {
+        let data_dir = Arc::from(data_dir.as_ref());
+        let (clock, plugins) = (Clock::default(), Vec::new());
+        Builder {
+            config,
+            figment,
+            database,
+            data_dir,
+            clock,
+            plugins,
+        }
+    }
+
+    /// The addresses that are really bound.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What the plugins provide.
+    pub fn services(&self) -> &Services {
+        self.host.services()
+    }
+
+    /// Stops in order, in bounded time: no new connections, DISCONNECT 0x8B to all, wills as
+    /// configured, commands and queues flushed, plugins stopped in reverse, database closed.
+    pub async fn stop(mut self) {
+        let grace = Duration::from_secs(self.kernel.config.mqtt.stop_grace.into());
+        self.kernel.begin_stop();
+        if tokio::time::timeout(grace, self.kernel.connections.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                grace_secs = grace.as_secs(),
+                "connections were cut after the grace time"
+            );
+        }
+        self.host.stop(grace).await;
+    }
+}

@@ -1,0 +1,72 @@
+//! Bytes to packets and back: the only place that names the codec library.
+
+mod checks;
+mod decode;
+mod encode;
+mod frame;
+mod publish;
+
+use partyline_plugin::{ProtocolVersion, Qos};
+use rmqtt_codec::types::QoS;
+use rmqtt_codec::{v3, v5};
+
+pub(crate) use encode::{Answer, write_pubrel};
+pub(crate) use frame::FrameError;
+pub(crate) use publish::{Frame, encode_publish};
+
+/// The codec of one connection, once its version is known.
+#[derive(Debug)]
+pub(crate) struct Codec {
+    version: ProtocolVersion,
+    /// Largest packet taken, bytes.
+    max_packet: usize,
+    /// The client's Maximum Packet Size.
+    max_sent: Option<u32>,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    V3(v3::Codec),
+    V5(v5::Codec),
+}
+
+impl Codec {
+    pub(crate) fn new(version: ProtocolVersion, max_packet: usize) -> Self {
+        let inner = match version {
+            ProtocolVersion::V5 => Inner::V5(v5::Codec::new(0, 0)),
+            ProtocolVersion::V31 | ProtocolVersion::V311 => Inner::V3(v3::Codec::new(0)),
+        };
+        Self {
+            version,
+            max_packet,
+            max_sent: None,
+            inner,
+        }
+    }
+
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// Whether the client takes a packet of so many bytes.
+    pub(crate) fn fits(&self, length: usize) -> bool {
+        self.max_sent.is_none_or(|max| length <= max as usize)
+    }
+}
+
+fn qos_in(qos: QoS) -> Qos {
+    match qos {
+        QoS::AtMostOnce => Qos::AtMostOnce,
+        QoS::AtLeastOnce => Qos::AtLeastOnce,
+        QoS::ExactlyOnce => Qos::ExactlyOnce,
+    }
+}
+
+fn qos_out(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}

@@ -1,0 +1,140 @@
+//! Rules of the standard that the codec library does not check.
+
+use partyline_plugin::{ProtocolVersion, Reason};
+
+use super::FrameError;
+
+const PUBLISH: u8 = 3;
+const SUBSCRIBE: u8 = 8;
+const PINGREQ: u8 = 12;
+const DISCONNECT: u8 = 14;
+
+/// Checks a packet's first byte and body before they are decoded.
+pub(super) fn check_raw(
+    version: ProtocolVersion,
+    first_byte: u8,
+    body: &[u8],
+) -> Result<(), FrameError> {
+    let malformed = |detail: &str| Err(FrameError::new(Reason::MalformedPacket, detail));
+    match first_byte >> 4 {
+        // [MQTT-3.3.1-2]
+        PUBLISH if first_byte & 0b0000_1110 == 0b0000_1000 => malformed("DUP on a QoS 0 PUBLISH"),
+        PINGREQ if !body.is_empty() => malformed("PINGREQ with a body"),
+        DISCONNECT if version != ProtocolVersion::V5 && !body.is_empty() => {
+            malformed("DISCONNECT with a body")
+        }
+        // [MQTT-3.8.3-4]: the library masks the reserved bits away.
+        SUBSCRIBE if version != ProtocolVersion::V5 => check_subscribe_options(body),
+        _ => Ok(()),
+    }
+}
+
+fn check_subscribe_options(body: &[u8]) -> Result<(), FrameError> {
+    let mut rest = body.get(2..).unwrap_or_default();
+    while let [high, low, tail @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some((options, tail)) = tail.get(length..).and_then(<[u8]>::split_first) else {
+            break;
+        };
+        if options & 0b1111_1100 != 0 {
+            let detail = "reserved bits in the options of a SUBSCRIBE";
+            return Err(FrameError::new(Reason::MalformedPacket, detail));
+        }
+        rest = tail;
+    }
+    Ok(())
+}
+
+/// The version that a CONNECT names; `None` for any we do not speak.
+pub(super) fn version_of(body: &[u8]) -> Option<ProtocolVersion> {
+    const V31: &[u8] = b"\x00\x06MQIsdp\x03";
+    const V311: &[u8] = b"\x00\x04MQTT\x04";
+    const V5: &[u8] = b"\x00\x04MQTT\x05";
+    match body {
+        body if body.starts_with(V31) => Some(ProtocolVersion::V31),
+        body if body.starts_with(V311) => Some(ProtocolVersion::V311),
+        body if body.starts_with(V5) => Some(ProtocolVersion::V5),
+        _ => None,
+    }
+}
+
+/// Steps over a string or binary field with its length in front.
+fn skip_field(rest: &mut &[u8]) -> Option<()> {
+    let (length, tail) = rest.split_first_chunk()?;
+    *rest = tail.get(usize::from(u16::from_be_bytes(*length))..)?;
+    Some(())
+}
+
+/// Steps over a property section.
+fn skip_properties(rest: &mut &[u8]) -> Option<()> {
+    let mut length = 0;
+    for index in 0..4 {
+        let (byte, tail) = rest.split_first()?;
+        *rest = tail;
+        length |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            *rest = rest.get(length..)?;
+            return Some(());
+        }
+    }
+    None
+}
+
+/// What a CONNECT's flags say; the body begins with the protocol name.
+pub(super) struct ConnectFlags(u8);
+
+impl ConnectFlags {
+    /// The flags, if the body is long enough to have any.
+    pub(super) fn of(body: &[u8]) -> Option<(usize, Self)> {
+        let name = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
+        let at = name + 3;
+        body.get(at).map(|flags| (at, Self(*flags)))
+    }
+
+    pub(super) fn clean_start(&self) -> bool {
+        self.0 & 0b10 != 0
+    }
+
+    /// Whether what follows the keep-alive is what the flags announce, and nothing else.
+    pub(super) fn end_with_payload(&self, version: ProtocolVersion, mut rest: &[u8]) -> bool {
+        let v5 = version == ProtocolVersion::V5;
+        let has = |bit: u8| self.0 & bit != 0;
+        let walk = |rest: &mut &[u8]| {
+            if v5 {
+                skip_properties(rest)?;
+            }
+            skip_field(rest)?;
+            if has(0b100) {
+                if v5 {
+                    skip_properties(rest)?;
+                }
+                skip_field(rest)?;
+                skip_field(rest)?;
+            }
+            for credential in [0x80, 0x40] {
+                if has(credential) {
+                    skip_field(rest)?;
+                }
+            }
+            Some(())
+        };
+        walk(&mut rest).is_some() && rest.is_empty()
+    }
+
+    /// [MQTT-3.1.2-11], [MQTT-3.1.2-13], and for 3.1.1 [MQTT-3.1.2-22].
+    pub(super) fn check(&self, version: ProtocolVersion) -> Result<(), FrameError> {
+        let malformed = |detail: &str| Err(FrameError::new(Reason::MalformedPacket, detail));
+        let (will, will_options) = (self.0 & 0b100 != 0, self.0 & 0b0011_1000);
+        if !will && will_options != 0 {
+            return malformed("will options without a will");
+        }
+        if will_options & 0b0001_1000 == 0b0001_1000 {
+            return malformed("will QoS 3");
+        }
+        let (username, password) = (self.0 & 0x80 != 0, self.0 & 0x40 != 0);
+        if version == ProtocolVersion::V311 && password && !username {
+            return malformed("password without user name");
+        }
+        Ok(())
+    }
+}

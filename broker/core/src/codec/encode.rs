@@ -1,0 +1,272 @@
+//! Packets to clients, except PUBLISH.
+
+use std::num::NonZeroU16;
+
+use bytes::BytesMut;
+use partyline_plugin::{ProtocolVersion, Qos, Reason};
+use rmqtt_codec::{v3, v5};
+use tokio_util::codec::Encoder;
+
+use super::{Codec, Inner, qos_out};
+use crate::packet::ConnAck;
+
+/// Acknowledgements of the four-way and two-way handshakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// PUBACK.
+    Ack,
+    /// PUBREC.
+    Rec,
+    /// PUBREL.
+    Rel,
+    /// PUBCOMP.
+    Comp,
+}
+
+impl Codec {
+    pub(crate) fn connack(&mut self, connack: ConnAck, output: &mut BytesMut) {
+        match &mut self.inner {
+            Inner::V3(_) => self.connack_v3(
+                v3::ConnectAckReason::ConnectionAccepted,
+                // 3.1 has no such flag: the byte is reserved.
+                connack.session_present && self.version != ProtocolVersion::V31,
+                output,
+            ),
+            Inner::V5(_) => {
+                let mut packet = v5::ConnectAck {
+                    session_present: connack.session_present,
+                    session_expiry_interval_secs: connack.session_expiry,
+                    receive_max: NonZeroU16::new(connack.receive_maximum)
+                        .unwrap_or(NonZeroU16::MIN),
+                    max_packet_size: Some(connack.max_packet_size),
+                    assigned_client_id: connack.assigned_client_id.map(Into::into),
+                    subscription_identifiers_available: false,
+                    shared_subscription_available: false,
+                    server_keepalive_sec: connack.server_keep_alive,
+                    user_properties: connack
+                        .user_properties
+                        .into_iter()
+                        .map(|(key, value)| (key.into(), value.into()))
+                        .collect(),
+                    ..v5::ConnectAck::default()
+                };
+                // [MQTT-3.2.2-20]
+                if !self.put_fitting(v5::Packet::from(packet.clone()), output) {
+                    packet.user_properties.clear();
+                    self.put_fitting(v5::Packet::from(packet), output);
+                }
+            }
+        }
+    }
+
+    /// A CONNACK that refuses. 3.1 and 3.1.1 have five codes, of which the nearest is sent.
+    pub(crate) fn refuse(&mut self, reason: Reason, message: Option<&str>, output: &mut BytesMut) {
+        if self.version == ProtocolVersion::V5 {
+            let reason_code = v5::ConnectAckReason::try_from(reason.code())
+                .unwrap_or(v5::ConnectAckReason::UnspecifiedError);
+            let reason_string = message.map(Into::into);
+            let mut packet = v5::ConnectAck {
+                reason_code,
+                reason_string,
+                ..Default::default()
+            };
+            // [MQTT-3.2.2-19]
+            if !self.put_fitting(v5::Packet::from(packet.clone()), output) {
+                packet.reason_string = None;
+                self.put_fitting(v5::Packet::from(packet), output);
+            }
+            return;
+        }
+        let code = match reason {
+            Reason::UnsupportedProtocolVersion => v3::ConnectAckReason::UnacceptableProtocolVersion,
+            Reason::ClientIdentifierNotValid => v3::ConnectAckReason::IdentifierRejected,
+            Reason::BadUserNameOrPassword => v3::ConnectAckReason::BadUserNameOrPassword,
+            Reason::ServerUnavailable
+            | Reason::ServerBusy
+            | Reason::ServerShuttingDown
+            | Reason::ConnectionRateExceeded => v3::ConnectAckReason::ServiceUnavailable,
+            _ => v3::ConnectAckReason::NotAuthorized,
+        };
+        self.connack_v3(code, false, output);
+    }
+
+    fn connack_v3(
+        &mut self,
+        return_code: v3::ConnectAckReason,
+        session_present: bool,
+        output: &mut BytesMut,
+    ) {
+        if let Inner::V3(codec) = &mut self.inner {
+            let ack = v3::ConnectAck {
+                return_code,
+                session_present,
+            };
+            put(codec.encode(v3::Packet::ConnectAck(ack), output));
+        }
+    }
+
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+        let Some(packet_id) = NonZeroU16::new(id) else {
+            return;
+        };
+        match &mut self.inner {
+            Inner::V3(codec) => {
+                let packet = match answer {
+                    Answer::Ack => v3::Packet::PublishAck { packet_id },
+                    Answer::Rec => v3::Packet::PublishReceived { packet_id },
+                    Answer::Rel => v3::Packet::PublishRelease { packet_id },
+                    Answer::Comp => v3::Packet::PublishComplete { packet_id },
+                };
+                put(codec.encode(packet, output));
+            }
+            Inner::V5(codec) => {
+                let first = || v5::PublishAck {
+                    packet_id,
+                    reason_code: v5::PublishAckReason::try_from(reason.code())
+                        .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
+                    properties: Vec::new(),
+                    reason_string: None,
+                };
+                let second = || v5::PublishAck2 {
+                    packet_id,
+                    reason_code: v5::PublishAck2Reason::try_from(reason.code())
+                        .unwrap_or(v5::PublishAck2Reason::Success),
+                    properties: Vec::new(),
+                    reason_string: None,
+                };
+                let packet = match answer {
+                    Answer::Ack => v5::Packet::PublishAck(first()),
+                    Answer::Rec => v5::Packet::PublishReceived(first()),
+                    Answer::Rel => v5::Packet::PublishRelease(second()),
+                    Answer::Comp => v5::Packet::PublishComplete(second()),
+                };
+                put(codec.encode(packet, output));
+            }
+        }
+    }
+
+    /// SUBACK: one granted QoS or refusal for each filter.
+    pub(crate) fn suback(&mut self, id: u16, granted: &[Result<Qos, Reason>], out: &mut BytesMut) {
+        let Some(packet_id) = NonZeroU16::new(id) else {
+            return;
+        };
+        match &mut self.inner {
+            Inner::V3(codec) => {
+                let status = granted
+                    .iter()
+                    .map(|granted| match granted {
+                        Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
+                        Err(_) => v3::SubscribeReturnCode::Failure,
+                    })
+                    .collect();
+                put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, out));
+            }
+            Inner::V5(codec) => {
+                let status = granted
+                    .iter()
+                    .map(|granted| {
+                        let code = match granted {
+                            Ok(qos) => qos.level(),
+                            Err(reason) => reason.code(),
+                        };
+                        v5::SubscribeAckReason::try_from(code)
+                            .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
+                    })
+                    .collect();
+                let properties = Vec::new();
+                let ack = v5::SubscribeAck {
+                    packet_id,
+                    properties,
+                    reason_string: None,
+                    status,
+                };
+                put(codec.encode(v5::Packet::SubscribeAck(ack), out));
+            }
+        }
+    }
+
+    /// UNSUBACK: one reason for each filter.
+    pub(crate) fn unsuback(&mut self, id: u16, reasons: &[Reason], output: &mut BytesMut) {
+        let Some(packet_id) = NonZeroU16::new(id) else {
+            return;
+        };
+        match &mut self.inner {
+            Inner::V3(codec) => {
+                put(codec.encode(v3::Packet::UnsubscribeAck { packet_id }, output));
+            }
+            Inner::V5(codec) => {
+                let status = reasons
+                    .iter()
+                    .map(|reason| {
+                        v5::UnsubscribeAckReason::try_from(reason.code())
+                            .unwrap_or(v5::UnsubscribeAckReason::UnspecifiedError)
+                    })
+                    .collect();
+                let properties = Vec::new();
+                let ack = v5::UnsubscribeAck {
+                    packet_id,
+                    properties,
+                    reason_string: None,
+                    status,
+                };
+                put(codec.encode(v5::Packet::UnsubscribeAck(ack), output));
+            }
+        }
+    }
+
+    pub(crate) fn pingresp(&mut self, output: &mut BytesMut) {
+        match &mut self.inner {
+            Inner::V3(codec) => put(codec.encode(v3::Packet::PingResponse, output)),
+            Inner::V5(codec) => put(codec.encode(v5::Packet::PingResponse, output)),
+        }
+    }
+
+    /// DISCONNECT; only MQTT 5 lets a server send one.
+    pub(crate) fn disconnect(
+        &mut self,
+        reason: Reason,
+        message: Option<&str>,
+        output: &mut BytesMut,
+    ) {
+        let mut packet = v5::Disconnect {
+            reason_code: v5::DisconnectReasonCode::try_from(reason.code())
+                .unwrap_or(v5::DisconnectReasonCode::UnspecifiedError),
+            reason_string: message.map(Into::into),
+            ..v5::Disconnect::default()
+        };
+        // [MQTT-3.14.2-3]
+        if !self.put_fitting(v5::Packet::Disconnect(packet.clone()), output) {
+            packet.reason_string = None;
+            self.put_fitting(v5::Packet::Disconnect(packet), output);
+        }
+    }
+
+    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large.
+    fn put_fitting(&mut self, packet: v5::Packet, output: &mut BytesMut) -> bool {
+        let Inner::V5(codec) = &mut self.inner else {
+            return true;
+        };
+        let start = output.len();
+        put(codec.encode(packet, output));
+        let fits = self.fits(output.len() - start);
+        if !fits {
+            output.truncate(start);
+        }
+        fits
+    }
+}
+
+/// PUBREL with success, which has the same bytes in every version.
+pub(crate) fn write_pubrel(id: u16, output: &mut BytesMut) {
+    output.extend_from_slice(&[0x62, 2]);
+    output.extend_from_slice(&id.to_be_bytes());
+}
+
+/// These packets are of our own making and within every limit; should one fail all the same, it is
+/// left out and said so.
+fn put(encoded: Result<(), rmqtt_codec::error::EncodeError>) {
+    if let Err(error) = encoded {
+        tracing::error!(%error, "a packet could not be encoded");
+    }
+}

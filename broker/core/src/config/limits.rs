@@ -1,0 +1,60 @@
+use partyline_plugin::protocol::TopicLimits;
+use serde::{Deserialize, Serialize};
+
+/// `[limits]`: what one client may use. Each refusal says which limit it met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Largest packet, bytes.
+    pub packet_bytes: u32,
+    /// Longest topic name or filter, bytes.
+    pub topic_bytes: usize,
+    /// Most levels of a topic.
+    pub topic_levels: usize,
+    /// Subscriptions of a session.
+    pub subscriptions: usize,
+    /// Unacknowledged QoS 1 and 2 messages, each way.
+    pub in_flight: u16,
+    /// Messages waiting for one session. When full, the newest is dropped and counted.
+    pub queued_messages: usize,
+    /// Bytes waiting for one session.
+    pub queued_bytes: usize,
+    /// Commands a second of one connection, on average. Above it, the connection is read slower.
+    pub commands_per_second: u32,
+    /// Commands that may come at once before that.
+    pub command_burst: u32,
+    /// Retained messages of an app.
+    pub retained_messages: usize,
+    /// Open connections, all listeners together.
+    pub connections: usize,
+    /// A command that takes longer closes its connection unacknowledged, seconds.
+    pub command_timeout: u16,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            packet_bytes: 256 * 1024,
+            topic_bytes: 1024,
+            topic_levels: 32,
+            subscriptions: 1024,
+            in_flight: 100,
+            queued_messages: 1000,
+            queued_bytes: 1024 * 1024,
+            commands_per_second: 20,
+            command_burst: 100,
+            retained_messages: 100_000,
+            connections: 1_000_000,
+            command_timeout: 10,
+        }
+    }
+}
+
+impl LimitsConfig {
+    pub(crate) fn topic(&self) -> TopicLimits {
+        TopicLimits {
+            max_bytes: self.topic_bytes,
+            max_levels: self.topic_levels,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One client's connection: its task reads, decides, and writes.
+//!
+//! Everything a client sends is handled here in the order in which it came. What waits for it to
+//! be sent lies in its session ([`crate::session`]); what it asked of plugins runs in tasks of its
+//! own and is answered from [`pending`].
+
+mod authorize;
+mod command;
+mod handshake;
+mod inbound;
+mod pace;
+mod pending;
+mod publish;
+mod subscribe;
+mod wire;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partyline_plugin::{ProtocolVersion, Qos, Reason, SessionInfo};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep_until};
+
+use self::inbound::Flow;
+use self::pace::Pace;
+use self::pending::Pending;
+use self::wire::{Moved, Wire};
+use crate::codec::Codec;
+use crate::kernel::Kernel;
+use crate::packet::ProtocolError;
+use crate::session::{Attachment, Detach, Fill, Session, Stop};
+use crate::sweeper::coarse_secs;
+use crate::transport::Transport;
+
+pub(crate) use authorize::covered_outlets;
+
+/// Bytes of output after which nothing more is read or taken from the queue.
+const HIGH_WATER: usize = 64 * 1024;
+/// How long the last packets of a connection may take to leave.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
+
+/// A connection that has been admitted.
+pub(crate) struct Connection {
+    kernel: Arc<Kernel>,
+    session: Arc<Session>,
+    attachment: Arc<Attachment>,
+    codec: Codec,
+    fill: Fill,
+    wire: Wire,
+    pending: Pending,
+    pace: Pace,
+}
+
+/// Why a connection ended.
+enum End {
+    /// The client said goodbye.
+    Disconnect {
+        publish_will: bool,
+        expiry_secs: Option<u32>,
+    },
+    /// The socket closed or failed.
+    Closed,
+    /// It broke the protocol.
+    Error(ProtocolError),
+    /// The broker asked for it.
+    Stopped(Stop),
+}
+
+/// Serves one socket from its first byte to its last.
+pub(crate) async fn serve(kernel: Arc<Kernel>, mut transport: Transport, peer: SocketAddr) {
+    let Some(mut connection) = handshake::accept(&kernel, &mut transport, peer).await else {
+        return;
+    };
+    let end = connection.run(&mut transport).await;
+    connection.finish(&mut transport, end).await;
+}
+
+impl Connection {
+    fn info(&self) -> Arc<SessionInfo> {
+        self.attachment.info()
+    }
+
+    fn is_v5(&self) -> bool {
+        self.codec.version() == ProtocolVersion::V5
+    }
+
+    async fn run(&mut self, transport: &mut Transport) -> End {
+        loop {
+            if let Some(stop) = self.attachment.signal.stopped() {
+                return End::Stopped(stop);
+            }
+            match self.handle_input().await {
+                Ok(Flow::Go) => {}
+                Ok(Flow::Disconnect {
+                    publish_will,
+                    expiry_secs,
+                }) => {
+                    return End::Disconnect {
+                        publish_will,
+                        expiry_secs,
+                    };
+                }
+                Err(error) => return End::Error(error),
+            }
+            self.pending.settle(&mut self.codec, &mut self.wire.output);
+            self.fill_output();
+            if let Err(end) = self.wait(transport).await {
+                return end;
+            }
+        }
+    }
+
+    fn fill_output(&mut self) {
+        let (id, output) = (self.attachment.id, &mut self.wire.output);
+        self.session.fill(id, self.fill, output);
+    }
+
+    /// Waits until there is something to do, reading and writing meanwhile.
+    async fn wait(&mut self, transport: &mut Transport) -> Result<(), End> {
+        let paused_until = self.pace.paused_until();
+        let deadline = self.pending.deadline();
+        let resume = paused_until.or(deadline.filter(|_| self.pending.is_full()));
+        if let Some(resume) = resume {
+            // Silence is not the client's fault while the broker does not listen.
+            let secs = resume.saturating_duration_since(Instant::now()).as_secs();
+            let pause = u32::try_from(secs).unwrap_or(u32::MAX);
+            self.attachment.seen(coarse_secs().saturating_add(pause));
+        }
+        let may_read =
+            resume.is_none() && !self.pending.is_full() && self.wire.output.len() < HIGH_WATER;
+        self.wire.release_empty();
+        let (attachment, wire) = (&self.attachment, &mut self.wire);
+        tokio::select! {
+            moved = poll_fn(|cx| wire.poll(cx, transport, may_read)) => match moved {
+                Ok(Moved::Read) => attachment.seen(coarse_secs()),
+                Ok(Moved::Written) => {}
+                Err(_) => return Err(End::Closed),
+            },
+            () = attachment.signal.woken() => {}
+            () = until(paused_until), if paused_until.is_some() => {}
+            () = until(deadline), if deadline.is_some() => {
+                let message = "a command took too long";
+                return Err(End::Error(ProtocolError::new(
+                    Reason::ImplementationSpecificError,
+                    message,
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the session, says goodbye, and publishes the will if one is due.
+    async fn finish(mut self, transport: &mut Transport, end: End) {
+        let (publish_will, expiry_secs) = match &end {
+            End::Disconnect {
+                publish_will,
+                expiry_secs,
+            } => (*publish_will, *expiry_secs),
+            End::Stopped(stop) => (stop.publish_will, None),
+            End::Closed | End::Error(_) => (true, None),
+        };
+        if let End::Stopped(Stop { drain: true, .. }) = &end {
+            self.drain().await;
+            self.fill_output();
+        }
+        let how = Detach {
+            publish_will,
+            expiry_secs,
+        };
+        let max_expiry = self.kernel.config.mqtt.max_session_expiry;
+        let registry = &self.kernel.registry;
+        let will = registry.detach(&self.session, self.attachment.id, &how, max_expiry);
+        self.close_outlets().await;
+        if let Some(will) = will {
+            self.kernel.publish_will(&self.session, will).await;
+        }
+        self.say_goodbye(&end);
+        let goodbye = async {
+            if transport.write_all_buf(&mut self.wire.output).await.is_ok() {
+                // The peer may have closed its side already.
+                let _ = transport.shutdown().await;
+            }
+        };
+        if tokio::time::timeout(FLUSH_TIME, goodbye).await.is_err() {
+            tracing::debug!(session.device = %self.session.key, "the client did not take the last packets");
+        }
+    }
+
+    /// Waits for the commands in progress, so that what was done is also acknowledged.
+    async fn drain(&mut self) {
+        loop {
+            self.pending.settle(&mut self.codec, &mut self.wire.output);
+            let Some(deadline) = self.pending.deadline() else {
+                return;
+            };
+            tokio::select! {
+                () = self.attachment.signal.woken() => {}
+                () = sleep_until(deadline) => return,
+            }
+        }
+    }
+
+    fn say_goodbye(&mut self, end: &End) {
+        let device = &self.session.key;
+        match end {
+            End::Disconnect { .. } => tracing::debug!(session.device = %device, "disconnected"),
+            End::Closed => {
+                self.wire.output.clear();
+                tracing::debug!(session.device = %device, "the connection was lost");
+            }
+            End::Error(error) => {
+                tracing::info!(session.device = %device, reason = %error.reason, %error, "protocol error");
+                let message = Some(error.detail.as_str());
+                self.codec
+                    .disconnect(error.reason, message, &mut self.wire.output);
+            }
+            End::Stopped(stop) => {
+                tracing::debug!(session.device = %device, reason = %stop.reason, "connection stopped");
+                if let Some(notice) = stop.notice.as_ref().filter(|_| !self.is_v5()) {
+                    notice.write(Qos::AtMostOnce, 0, false, false, &mut self.wire.output);
+                }
+                let message = stop.message.as_deref();
+                self.codec
+                    .disconnect(stop.reason, message, &mut self.wire.output);
+            }
+        }
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        sleep_until(instant).await;
+    }
+}

@@ -1,0 +1,189 @@
+//! Who may subscribe to what, and the outlets that listen under `$`.
+
+use std::sync::Arc;
+
+use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::{
+    AccessVerdict, Audience, OutletEntry, Qos, Reason, Role, SessionInfo, SubscribeRequest,
+};
+
+use super::Connection;
+use crate::plugins::HookTable;
+use crate::session::Attachment;
+
+/// The outlets that a filter under `$` covers and this role may hear, by place.
+fn heard<'a>(
+    hooks: &'a HookTable,
+    filter: &TopicFilter,
+    role: Role,
+) -> impl Iterator<Item = (usize, &'a OutletEntry)> {
+    let may_hear = move |audience| match audience {
+        Audience::Devices => role == Role::Device,
+        Audience::Servers => role == Role::Server,
+    };
+    let covers = |topic: &str| filter.matches(topic);
+    let heard: Vec<_> = hooks
+        .outlets()
+        .iter()
+        .enumerate()
+        .filter(|(_, outlet)| may_hear(outlet.audience) && covers(outlet.topic))
+        .collect();
+    heard.into_iter()
+}
+
+/// The outlets that the connection's filters cover now.
+pub(crate) fn covered_outlets(hooks: &HookTable, attachment: &Attachment) -> Vec<usize> {
+    let role = attachment.info.load().principal.role;
+    let listening = attachment.listening.lock();
+    let mut covered: Vec<usize> = listening
+        .filters
+        .iter()
+        .flat_map(|filter| heard(hooks, filter, role).map(|(place, _)| place))
+        .collect();
+    covered.sort_unstable();
+    covered.dedup();
+    covered
+}
+
+impl HookTable {
+    /// Whether a session may subscribe to a plain filter; denied unless a plugin allows it.
+    pub(crate) async fn may_subscribe(
+        &self,
+        info: &SessionInfo,
+        filter: &TopicFilter,
+        qos: Qos,
+    ) -> Result<(), Reason> {
+        let request = SubscribeRequest::new(filter.clone(), None, qos);
+        match self.authorize_subscribe(info, &request).await {
+            AccessVerdict::Allow => Ok(()),
+            AccessVerdict::Next => Err(Reason::NotAuthorized),
+            AccessVerdict::Deny(reason) => Err(reason),
+        }
+    }
+}
+
+impl Connection {
+    pub(super) async fn authorize_subscribe(
+        &mut self,
+        filter: &TopicFilter,
+        qos: Qos,
+    ) -> Result<(), Reason> {
+        let hooks = self.kernel.hooks.load_full();
+        hooks.may_subscribe(&self.info(), filter, qos).await
+    }
+
+    /// Grants a filter under `$` if it covers any outlet that this session may hear.
+    pub(super) fn grant_outlets(&self, filter: &TopicFilter) -> Result<Qos, Reason> {
+        let hooks = self.kernel.hooks.load();
+        let role = self.attachment.info.load().principal.role;
+        let qos = heard(&hooks, filter, role)
+            .map(|(_, outlet)| outlet.qos)
+            .max();
+        let qos = qos.ok_or(Reason::NotAuthorized)?;
+        let mut listening = self.attachment.listening.lock();
+        if !listening.filters.contains(filter) {
+            if listening.filters.len() >= self.kernel.config.limits.subscriptions {
+                return Err(Reason::QuotaExceeded);
+            }
+            listening.filters.push(filter.clone());
+        }
+        Ok(qos)
+    }
+
+    /// Tells the outlets that a granted filter covers.
+    pub(super) async fn open_outlets(&mut self, filter: &TopicFilter) {
+        let hooks = self.kernel.hooks.load_full();
+        let info = self.info();
+        let places: Vec<usize> = heard(&hooks, filter, info.principal.role)
+            .map(|(place, _)| place)
+            .collect();
+        hooks.open_outlets(&self.attachment, &info, &places).await;
+    }
+
+    /// Drops a filter under `$` and tells the outlets that none covers any more.
+    pub(super) async fn leave_outlets(&mut self, filter: &TopicFilter) -> bool {
+        let existed = {
+            let mut listening = self.attachment.listening.lock();
+            let before = listening.filters.len();
+            listening.filters.retain(|one| one != filter);
+            listening.filters.len() < before
+        };
+        if existed {
+            let hooks = self.kernel.hooks.load_full();
+            let covered = covered_outlets(&hooks, &self.attachment);
+            let left = {
+                let mut listening = self.attachment.listening.lock();
+                let (stay, left) = listening
+                    .open
+                    .iter()
+                    .partition(|place| covered.contains(place));
+                listening.open = stay;
+                left
+            };
+            hooks.close_outlets(&self.info(), &left).await;
+        }
+        existed
+    }
+
+    /// Tells every open outlet that the connection has ended.
+    pub(super) async fn close_outlets(&mut self) {
+        let open = {
+            let mut listening = self.attachment.listening.lock();
+            listening.ended = true;
+            listening.filters.clear();
+            std::mem::take(&mut listening.open)
+        };
+        if !open.is_empty() {
+            self.kernel
+                .hooks
+                .load_full()
+                .close_outlets(&self.info(), &open)
+                .await;
+        }
+    }
+}
+
+impl HookTable {
+    /// Tells outlets of a listener, and remembers that they were told.
+    pub(crate) async fn open_outlets(
+        &self,
+        attachment: &Attachment,
+        info: &Arc<SessionInfo>,
+        places: &[usize],
+    ) {
+        for place in places {
+            let Some(entry) = self.outlets().get(*place) else {
+                continue;
+            };
+            {
+                let mut listening = attachment.listening.lock();
+                if listening.ended {
+                    return;
+                }
+                if !listening.open.contains(place) {
+                    listening.open.push(*place);
+                }
+            }
+            if let Some(outlet) = &entry.outlet {
+                outlet.opened(info).await;
+                // Closed while it was being told: it is told again, in the right order.
+                if !attachment.listening.lock().open.contains(place) {
+                    outlet.closed(info).await;
+                }
+            }
+        }
+    }
+
+    /// Tells outlets that a listener is gone.
+    pub(crate) async fn close_outlets(&self, info: &Arc<SessionInfo>, places: &[usize]) {
+        for place in places {
+            if let Some(outlet) = self
+                .outlets()
+                .get(*place)
+                .and_then(|one| one.outlet.as_ref())
+            {
+                outlet.closed(info).await;
+            }
+        }
+    }
+}

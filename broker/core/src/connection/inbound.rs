@@ -1,0 +1,93 @@
+//! What each packet of a client does.
+
+use partyline_plugin::Reason;
+
+use super::{Connection, HIGH_WATER};
+use crate::codec::Answer;
+use crate::packet::{Packet, ProtocolError};
+
+/// Whether the connection goes on.
+pub(super) enum Flow {
+    Go,
+    Disconnect {
+        publish_will: bool,
+        expiry_secs: Option<u32>,
+    },
+}
+
+impl Connection {
+    /// Handles the packets that have come, as far as the client may go on.
+    pub(super) async fn handle_input(&mut self) -> Result<Flow, ProtocolError> {
+        while self.wire.output.len() < HIGH_WATER
+            && !self.pending.is_full()
+            && self.pace.paused_until().is_none()
+        {
+            let Some(packet) = self.codec.decode(&mut self.wire.input)? else {
+                break;
+            };
+            match self.handle(packet).await? {
+                Flow::Go => {}
+                end @ Flow::Disconnect { .. } => return Ok(end),
+            }
+            self.pending.settle(&mut self.codec, &mut self.wire.output);
+        }
+        Ok(Flow::Go)
+    }
+
+    async fn handle(&mut self, packet: Packet) -> Result<Flow, ProtocolError> {
+        match packet {
+            Packet::Publish(publish) => self.on_publish(publish).await?,
+            Packet::PubAck { id, reason } => self.session.state().outbound.on_puback(id, reason),
+            Packet::PubRec { id, reason } => self.on_pubrec(id, reason),
+            Packet::PubRel { id } => self.on_pubrel(id),
+            Packet::PubComp { id } => self.session.state().outbound.on_pubcomp(id),
+            Packet::Subscribe(subscribe) => self.on_subscribe(subscribe).await?,
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await,
+            Packet::PingReq => self.codec.pingresp(&mut self.wire.output),
+            Packet::Disconnect(disconnect) => {
+                let expiry_secs = disconnect.session_expiry;
+                if expiry_secs.is_some_and(|secs| secs > 0) && self.session.state().expiry_secs == 0
+                {
+                    // MQTT 5 §3.14.2.2.2
+                    let detail = "a session expiry at DISCONNECT where CONNECT had none";
+                    return Err(ProtocolError::new(Reason::ProtocolError, detail));
+                }
+                return Ok(Flow::Disconnect {
+                    publish_will: disconnect.with_will,
+                    expiry_secs,
+                });
+            }
+            Packet::Auth => {
+                let detail = "AUTH without an authentication method";
+                return Err(ProtocolError::new(Reason::ProtocolError, detail));
+            }
+            Packet::Unexpected(detail) => {
+                return Err(ProtocolError::new(Reason::ProtocolError, detail));
+            }
+        }
+        Ok(Flow::Go)
+    }
+
+    fn on_pubrec(&mut self, id: u16, reason: Reason) {
+        let known = self.session.state().outbound.on_pubrec(id, reason);
+        if known {
+            self.codec
+                .ack(Answer::Rel, id, Reason::Success, &mut self.wire.output);
+        } else if !reason.is_error() {
+            let reason = Reason::PacketIdentifierNotFound;
+            self.codec
+                .ack(Answer::Rel, id, reason, &mut self.wire.output);
+        }
+    }
+
+    fn on_pubrel(&mut self, id: u16) {
+        let known = self.session.state().received.remove(&id);
+        let reason = if known {
+            Reason::Success
+        } else {
+            Reason::PacketIdentifierNotFound
+        };
+        self.codec
+            .ack(Answer::Comp, id, reason, &mut self.wire.output);
+    }
+}

@@ -1,0 +1,174 @@
+//! The broker as plugins see it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
+use partyline_plugin::{
+    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, Payload, ProtocolVersion,
+    PublishError, Qos, SessionHandle, SessionId, SessionInfo, Tracked, UserLogin,
+};
+
+use crate::codec::{Frame, encode_publish};
+use crate::connection::covered_outlets;
+use crate::kernel::Kernel;
+use crate::session::{Attachment, Enqueued, Guarantee, Session, Stop};
+
+impl Kernel {
+    /// Queues a delivery if the session is still at that login.
+    fn enqueue(&self, to: SessionHandle, message: Outgoing, guarantee: Guarantee) -> Delivery {
+        let Some((session, attachment)) = self.registry.connection(to.id) else {
+            return Delivery::Gone;
+        };
+        let v5 = attachment.info.load().version == ProtocolVersion::V5;
+        let Some(frame) = frame_of(v5, message, guarantee.has_id()) else {
+            return Delivery::Full;
+        };
+        let mut state = session.state();
+        let current = state.attachment.as_ref().is_some_and(|one| one.id == to.id)
+            && attachment.info.load().login == to.login;
+        if !current {
+            return Delivery::Gone;
+        }
+        let queued = state
+            .outbound
+            .deliver(&self.config.limits, frame, guarantee);
+        drop(state);
+        attachment.signal.wake();
+        match queued {
+            Enqueued::Waiting => Delivery::Queued,
+            Enqueued::Full => Delivery::Full,
+        }
+    }
+
+    /// Asks the access hooks about every saved subscription again, and drops those now denied with
+    /// the messages that only they brought.
+    pub(crate) async fn authorize_again(&self, session: &Arc<Session>, info: &SessionInfo) {
+        let saved: Vec<(TopicFilter, Qos)> = {
+            let state = session.state();
+            state
+                .subscriptions
+                .iter()
+                .map(|(filter, one)| (filter.clone(), one.qos))
+                .collect()
+        };
+        let hooks = self.hooks.load_full();
+        let mut denied = false;
+        for (filter, qos) in saved {
+            if let Err(reason) = hooks.may_subscribe(info, &filter, qos).await {
+                tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
+                    "a subscription is no longer allowed");
+                session.state().subscriptions.remove(&filter);
+                session.space.unsubscribe(&filter, session);
+                denied = true;
+            }
+        }
+        if denied {
+            session.state().keep_granted();
+        }
+    }
+}
+
+fn frame_of(v5: bool, message: Outgoing, with_id: bool) -> Option<Frame> {
+    let payload = whole(message.payload);
+    encode_publish(v5, message.topic.as_str(), payload, with_id, None, None)
+}
+
+fn whole(payload: Payload) -> Bytes {
+    if payload.head.is_empty() {
+        return payload.body;
+    }
+    let mut whole = BytesMut::with_capacity(payload.len());
+    whole.extend_from_slice(&payload.head);
+    whole.extend_from_slice(&payload.body);
+    whole.freeze()
+}
+
+#[async_trait]
+impl Broker for Kernel {
+    async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
+        if self.stopping.is_cancelled() {
+            return Err(PublishError::Stopping);
+        }
+        Kernel::publish(self, app, message).await
+    }
+
+    fn deliver(&self, to: SessionHandle, message: Outgoing) -> Delivery {
+        let guarantee = match message.qos {
+            Qos::AtMostOnce => Guarantee::AtMostOnce,
+            Qos::AtLeastOnce | Qos::ExactlyOnce => Guarantee::AtLeastOnce,
+        };
+        self.enqueue(to, message, guarantee)
+    }
+
+    fn deliver_tracked(&self, to: SessionHandle, message: Outgoing) -> Tracked {
+        let (sender, tracked) = Tracked::new();
+        // On failure the sender is dropped, which reads as gone.
+        let _ = self.enqueue(to, message, Guarantee::Tracked(sender));
+        tracked
+    }
+
+    fn session(&self, id: SessionId) -> Option<Arc<SessionInfo>> {
+        self.registry
+            .connection(id)
+            .map(|(_, attachment)| attachment.info())
+    }
+
+    fn session_of(&self, device: &DeviceKey) -> Option<Arc<SessionInfo>> {
+        self.registry
+            .of_device(device)
+            .map(|attachment| attachment.info())
+    }
+
+    fn sessions_of(&self, app: &AppKey, user: &Username) -> Vec<Arc<SessionInfo>> {
+        self.registry
+            .of_user(app, user)
+            .iter()
+            .map(|attachment| attachment.info())
+            .collect()
+    }
+
+    async fn set_user(
+        &self,
+        id: SessionId,
+        user: Option<UserLogin>,
+    ) -> Result<Arc<SessionInfo>, Gone> {
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let old = attachment.info();
+        let hooks = self.hooks.load_full();
+        let info = {
+            // Under the session's lock, which every delivery takes: the old login's handle is
+            // refused from here on, and nothing for the new one is dropped with what it had queued.
+            let mut state = session.state();
+            let info = self.registry.change_user(&attachment, user).ok_or(Gone)?;
+            state.outbound.drop_deliveries();
+            info
+        };
+        let open = std::mem::take(&mut attachment.listening.lock().open);
+        hooks.close_outlets(&old, &open).await;
+        self.authorize_again(&session, &info).await;
+        let covered = covered_outlets(&hooks, &attachment);
+        hooks.open_outlets(&attachment, &info, &covered).await;
+        attachment.signal.wake();
+        Ok(info)
+    }
+
+    fn kick(&self, id: SessionId, how: Kick) -> bool {
+        let Some((_, attachment)) = self.registry.connection(id) else {
+            return false;
+        };
+        stop(&attachment, how);
+        true
+    }
+
+    fn drop_app(&self, app: &AppKey) {
+        Kernel::drop_app(self, app);
+    }
+}
+
+fn stop(attachment: &Attachment, how: Kick) {
+    let mut stop = Stop::new(how.reason, how.message);
+    stop.notice = how.notice.and_then(|notice| frame_of(false, notice, false));
+    attachment.signal.stop(stop);
+}

@@ -1,0 +1,22 @@
+//! The broker kernel: listeners, sessions, the router, the hook chain and the host of plugins.
+//!
+//! It names no plugin. A binary picks the plugins, hands them to [`Broker::builder`] and starts it.
+
+mod broker;
+mod codec;
+mod config;
+mod connection;
+mod handle;
+mod http;
+mod kernel;
+mod listener;
+mod packet;
+mod plugins;
+mod router;
+mod session;
+mod sweeper;
+mod transport;
+
+pub use broker::{Addresses, Broker, Builder, StartError};
+pub use config::{BrokerConfig, DatabaseConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig};
+pub use plugins::HostError;

@@ -1,0 +1,145 @@
+//! MQTT packets as the kernel sees them, the same for every protocol version.
+
+use bytes::Bytes;
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
+
+/// A packet from a client, after CONNECT.
+#[derive(Debug)]
+pub(crate) enum Packet {
+    Publish(Publish),
+    PubAck {
+        id: u16,
+        reason: Reason,
+    },
+    PubRec {
+        id: u16,
+        reason: Reason,
+    },
+    PubRel {
+        id: u16,
+    },
+    PubComp {
+        id: u16,
+    },
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
+    PingReq,
+    Disconnect(Disconnect),
+    /// Re-authentication, which no method offered here allows.
+    Auth,
+    /// A second CONNECT, or a packet that only servers send.
+    Unexpected(&'static str),
+}
+
+/// CONNECT.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) clean_start: bool,
+    /// Seconds; 0 = none.
+    pub(crate) keep_alive: u16,
+    /// Seconds; `u32::MAX` = never.
+    pub(crate) session_expiry: u32,
+    pub(crate) receive_maximum: u16,
+    pub(crate) max_packet_size: Option<u32>,
+    pub(crate) request_problem_information: bool,
+    pub(crate) has_auth_method: bool,
+    pub(crate) user_properties: Vec<(Box<str>, Box<str>)>,
+    pub(crate) will: Option<Will>,
+    pub(crate) client_id: Box<str>,
+    pub(crate) username: Option<Box<str>>,
+    pub(crate) password: Option<Bytes>,
+}
+
+/// The will of a CONNECT.
+#[derive(Debug)]
+pub(crate) struct Will {
+    pub(crate) topic: Box<str>,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    pub(crate) delay_secs: u32,
+    pub(crate) properties: Option<Box<MessageProperties>>,
+}
+
+/// PUBLISH from a client.
+#[derive(Debug)]
+pub(crate) struct Publish {
+    pub(crate) topic: Box<str>,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    /// 0 at QoS 0.
+    pub(crate) id: u16,
+    pub(crate) has_topic_alias: bool,
+    pub(crate) has_subscription_id: bool,
+    pub(crate) properties: Option<Box<MessageProperties>>,
+}
+
+/// SUBSCRIBE.
+#[derive(Debug)]
+pub(crate) struct Subscribe {
+    pub(crate) id: u16,
+    pub(crate) has_subscription_id: bool,
+    pub(crate) filters: Vec<(Box<str>, SubscribeOptions)>,
+}
+
+/// The options of one topic filter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SubscribeOptions {
+    pub(crate) qos: Qos,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    pub(crate) retain_handling: RetainHandling,
+}
+
+/// When retained messages are sent for a subscription (MQTT 5 §3.8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetainHandling {
+    Always,
+    IfNew,
+    Never,
+}
+
+/// UNSUBSCRIBE.
+#[derive(Debug)]
+pub(crate) struct Unsubscribe {
+    pub(crate) id: u16,
+    pub(crate) filters: Vec<Box<str>>,
+}
+
+/// DISCONNECT from a client.
+#[derive(Debug)]
+pub(crate) struct Disconnect {
+    pub(crate) with_will: bool,
+    pub(crate) session_expiry: Option<u32>,
+}
+
+/// CONNACK.
+#[derive(Debug)]
+pub(crate) struct ConnAck {
+    pub(crate) session_present: bool,
+    pub(crate) session_expiry: Option<u32>,
+    pub(crate) receive_maximum: u16,
+    pub(crate) max_packet_size: u32,
+    pub(crate) assigned_client_id: Option<String>,
+    pub(crate) server_keep_alive: Option<u16>,
+    pub(crate) user_properties: Vec<(String, String)>,
+}
+
+/// What is wrong with a packet, and how its connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub(crate) struct ProtocolError {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+}
+
+impl ProtocolError {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The host of plugins: builds them, checks what they declare, runs and stops them.
+
+mod guard;
+mod hook_table;
+mod host;
+mod namespaces;
+
+pub(crate) use hook_table::HookTable;
+pub(crate) use host::{HealthCheck, Host};
+
+pub use host::HostError;

@@ -1,0 +1,249 @@
+//! The life of plugins.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use figment::Figment;
+use futures_util::FutureExt;
+use partyline_plugin::database::Database;
+use partyline_plugin::services::Services;
+use partyline_plugin::{
+    BrokerHandle, CancellationToken, DynPlugin, Health, PluginContext, PluginFactory, Registrar,
+    Tasks,
+};
+
+use super::{HookTable, namespaces};
+use crate::kernel::Kernel;
+
+/// How long a plugin that failed rests before it is started again; doubles up to a minute.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_mins(1);
+
+/// Why the plugins could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// Two plugins have one id.
+    #[error("two plugins are called `{0}`")]
+    Twice(&'static str),
+    /// Its tables could not be brought up to date.
+    #[error("the tables of plugin `{plugin}` could not be brought up to date")]
+    Migrate {
+        /// Which.
+        plugin: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    /// It could not be built, often for its configuration.
+    #[error("plugin `{plugin}` failed to start")]
+    Build {
+        /// Which.
+        plugin: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Its namespaces.
+    #[error("plugin `{plugin}` cannot have its topics: {why}")]
+    Namespace {
+        /// Which.
+        plugin: String,
+        /// Why.
+        why: String,
+    },
+    /// A service that it needs.
+    #[error("plugin `{plugin}` needs {service}, which no plugin provides")]
+    MissingService {
+        /// Which.
+        plugin: &'static str,
+        /// The service's type.
+        service: &'static str,
+    },
+}
+
+impl HostError {
+    pub(super) fn namespace(plugin: &str, why: String) -> Self {
+        Self::Namespace {
+            plugin: plugin.to_owned(),
+            why,
+        }
+    }
+}
+
+struct Hosted {
+    id: &'static str,
+    plugin: Arc<dyn DynPlugin>,
+    tasks: Tasks,
+}
+
+pub(crate) struct Host {
+    kernel: Arc<Kernel>,
+    database: Database,
+    data_dir: Arc<Path>,
+    services: Services,
+    hosted: Vec<Hosted>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.hosted.iter().map(|hosted| hosted.id))
+            .finish()
+    }
+}
+
+/// Asks every plugin whether it can work.
+#[derive(Clone)]
+pub(crate) struct HealthCheck(Arc<[(&'static str, Arc<dyn DynPlugin>)]>);
+
+impl HealthCheck {
+    /// One line for each plugin that cannot.
+    pub(crate) async fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for (id, plugin) in &*self.0 {
+            if let Health::Down(why) = plugin.health().await {
+                failures.push(format!("{id}: {why}"));
+            }
+        }
+        failures
+    }
+}
+
+impl Host {
+    pub(crate) fn new(kernel: Arc<Kernel>, database: Database, data_dir: Arc<Path>) -> Self {
+        Self {
+            kernel,
+            database,
+            data_dir,
+            services: Services::default(),
+            hosted: Vec::new(),
+        }
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    pub(crate) fn health(&self) -> HealthCheck {
+        let plugins = self
+            .hosted
+            .iter()
+            .map(|one| (one.id, Arc::clone(&one.plugin)));
+        HealthCheck(plugins.collect())
+    }
+
+    /// Migrates, builds and registers, in order, and puts the hook table in force.
+    pub(crate) async fn build(
+        &mut self,
+        factories: Vec<PluginFactory>,
+        figment: &Figment,
+    ) -> Result<(), HostError> {
+        let broker: Arc<dyn partyline_plugin::Broker> = self.kernel.clone();
+        let broker = BrokerHandle::new(broker);
+        for factory in factories {
+            let plugin = factory.id;
+            if self.hosted.iter().any(|hosted| hosted.id == plugin) {
+                return Err(HostError::Twice(plugin));
+            }
+            if let Some(migrations) = factory.migrations {
+                let migrated = self.database.migrate(plugin, migrations).await;
+                migrated.map_err(|source| HostError::Migrate { plugin, source })?;
+            }
+            let tasks = Tasks::new(CancellationToken::new());
+            let context = PluginContext::new(
+                broker.clone(),
+                self.database.clone(),
+                self.services.clone(),
+                tasks.clone(),
+                self.kernel.clock.clone(),
+                Arc::clone(&self.data_dir),
+            );
+            let built = factory.build(context, figment.clone()).await;
+            let built = built.map_err(|source| HostError::Build {
+                plugin,
+                source: source.into(),
+            })?;
+            self.hosted.push(Hosted {
+                id: plugin,
+                plugin: built,
+                tasks,
+            });
+        }
+        let mut declared = Vec::new();
+        for hosted in &self.hosted {
+            let mut registrar = Registrar::new(hosted.id, self.services.clone());
+            Arc::clone(&hosted.plugin).register(&mut registrar);
+            declared.push((hosted.id, registrar.finish()));
+        }
+        namespaces::check(&declared)?;
+        for (plugin, declared) in &declared {
+            let missing = declared
+                .requires
+                .iter()
+                .find(|(key, _)| !self.services.has(*key));
+            if let Some((_, service)) = missing {
+                return Err(HostError::MissingService { plugin, service });
+            }
+        }
+        let table = HookTable::new(declared);
+        tracing::info!(chain = table.describe(), "plugins registered");
+        self.kernel.hooks.store(Arc::new(table));
+        Ok(())
+    }
+
+    /// Starts each plugin's long-running work; what fails is started again after a rest.
+    pub(crate) fn run(&self) {
+        for Hosted { id, plugin, tasks } in &self.hosted {
+            let (id, plugin, stop) = (*id, Arc::clone(plugin), tasks.stopping().clone());
+            tasks.spawn(keep_running(id, plugin, stop));
+        }
+    }
+
+    /// Stops the plugins in reverse order and closes the database, each step within `grace`.
+    pub(crate) async fn stop(&mut self, grace: Duration) {
+        while let Some(Hosted { id, plugin, tasks }) = self.hosted.pop() {
+            tasks.stopping().cancel();
+            let stopping = async {
+                if let Err(error) = plugin.stop().await {
+                    tracing::error!(plugin = id, %error, "the plugin did not stop cleanly");
+                }
+                tasks.finished().await;
+            };
+            if tokio::time::timeout(grace, stopping).await.is_err() {
+                tracing::warn!(plugin = id, "the plugin did not stop in time");
+            }
+        }
+        if tokio::time::timeout(grace, self.database.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the database did not close in time");
+        }
+    }
+}
+
+async fn keep_running(id: &'static str, plugin: Arc<dyn DynPlugin>, stop: CancellationToken) {
+    let mut rest = FIRST_REST;
+    loop {
+        let run = std::panic::AssertUnwindSafe(Arc::clone(&plugin).run(stop.clone()));
+        match run.catch_unwind().await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::error!(
+                plugin = id,
+                error = format!("{error:#}"),
+                "the plugin failed"
+            ),
+            Err(_) => tracing::error!(plugin = id, "the plugin panicked"),
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(rest))
+            .await
+            .is_none()
+        {
+            return;
+        }
+        rest = LONGEST_REST.min(rest * 2);
+    }
+}

@@ -1,0 +1,14 @@
+//! Sessions: what outlives a connection, and what one connection adds to it.
+
+mod attachment;
+mod in_flight;
+mod outbound;
+mod publication;
+mod registry;
+mod state;
+
+pub(crate) use attachment::{Attachment, Stop};
+pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
+pub(crate) use publication::Publication;
+pub(crate) use registry::{Attached, Detach, Registry};
+pub(crate) use state::{Session, WillMessage};

@@ -1,0 +1,165 @@
+//! What was sent and not yet acknowledged, and the packet ids it holds.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use partyline_plugin::TrackedOutcome;
+use tokio::sync::oneshot;
+
+use super::Publication;
+
+/// What the client's next acknowledgement of a message must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// PUBACK.
+    Ack,
+    /// PUBREC.
+    Rec,
+    /// PUBCOMP.
+    Comp,
+}
+
+/// What was sent.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// A routed message, sent again after a reconnect.
+    Plain {
+        publication: Arc<Publication>,
+        retain: bool,
+    },
+    /// A plugin's delivery, which ends with the connection.
+    Tracked(Option<oneshot::Sender<TrackedOutcome>>),
+    /// Was dropped; only its packet id still waits for the client.
+    Void,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: u16,
+    pub(super) awaits: Awaits,
+    pub(super) sent: Sent,
+    /// The connection that it was sent on has ended: it is to be sent again.
+    again: bool,
+}
+
+/// Unacknowledged messages in the order in which they were sent.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    entries: VecDeque<Entry>,
+    /// How many of them are to be sent again.
+    again: usize,
+    /// Goes on over reconnects, so that a late acknowledgement of an old connection names nothing
+    /// that is outstanding on the new one.
+    last_id: u16,
+}
+
+impl InFlight {
+    /// Empty; packet ids begin after `last_id`.
+    pub(super) fn new(last_id: u16) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            again: 0,
+            last_id,
+        }
+    }
+
+    /// Messages that were sent on this connection.
+    pub(super) fn outstanding(&self) -> usize {
+        self.entries.len() - self.again
+    }
+
+    /// Keeps what outlives a connection, all of it to be sent again.
+    pub(super) fn detach(&mut self) {
+        self.entries.retain(|entry| {
+            // What cannot be sent again can never be acknowledged, but it can be released.
+            entry.awaits == Awaits::Comp || matches!(entry.sent, Sent::Plain { .. })
+        });
+        for entry in &mut self.entries {
+            entry.again = true;
+        }
+        self.again = self.entries.len();
+    }
+
+    /// The oldest message that is to be sent again.
+    pub(super) fn first_again(&self) -> Option<&Entry> {
+        if self.again == 0 {
+            return None;
+        }
+        self.entries.iter().find(|entry| entry.again)
+    }
+
+    /// It was sent again.
+    pub(super) fn sent_again(&mut self, id: u16) {
+        let entry = self.find(id).and_then(|at| self.entries.get_mut(at));
+        if let Some(entry) = entry.filter(|entry| entry.again) {
+            entry.again = false;
+            self.again -= 1;
+        }
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Entry> {
+        let entry = self.entries.remove(at)?;
+        self.again -= usize::from(entry.again);
+        Some(entry)
+    }
+
+    /// Forgets a message that cannot be sent again.
+    pub(super) fn forget(&mut self, id: u16) {
+        if let Some(at) = self.find(id) {
+            self.remove(at);
+        }
+    }
+
+    /// Takes the next free packet id for a message. The caller keeps the window far below 65,535.
+    pub(super) fn push(&mut self, awaits: Awaits, sent: Sent) -> u16 {
+        let mut id = self.last_id;
+        loop {
+            id = id.checked_add(1).unwrap_or(1);
+            if self.find(id).is_none() {
+                break;
+            }
+        }
+        self.last_id = id;
+        let again = false;
+        self.entries.push_back(Entry {
+            id,
+            awaits,
+            sent,
+            again,
+        });
+        id
+    }
+
+    fn find(&self, id: u16) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.id == id)
+    }
+
+    /// Ends the message with this id if it awaits this acknowledgement.
+    pub(super) fn finish(&mut self, id: u16, awaits: Awaits) -> Option<Entry> {
+        let at = self.find(id)?;
+        (self.entries.get(at)?.awaits == awaits)
+            .then(|| self.remove(at))
+            .flatten()
+    }
+
+    /// A PUBREC came: the message now awaits PUBCOMP. False if the id is not outstanding at QoS 2.
+    pub(super) fn received(&mut self, id: u16) -> bool {
+        let entry = self.find(id).and_then(|at| self.entries.get_mut(at));
+        match entry {
+            Some(entry) if entry.awaits != Awaits::Ack => {
+                entry.awaits = Awaits::Comp;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut()
+    }
+}

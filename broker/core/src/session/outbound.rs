@@ -1,0 +1,370 @@
+//! What waits to be sent to a session.
+//!
+//! Two lanes: plugins' deliveries go before routed messages, so that a flood of plain messages
+//! cannot hold up a reply or the inbox. Each lane is bounded by count and bytes; when one is full,
+//! its newest message is dropped and counted, and nobody else waits for it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use partyline_plugin::{ProtocolVersion, Qos, Reason, TrackedOutcome};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Publication;
+use super::in_flight::{Awaits, InFlight, Sent};
+use crate::codec::{Frame, write_pubrel};
+use crate::config::LimitsConfig;
+
+/// What became of a message that was to wait.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Enqueued {
+    Waiting,
+    Full,
+}
+
+/// How a plugin's delivery is sent.
+#[derive(Debug)]
+pub(crate) enum Guarantee {
+    /// QoS 0.
+    AtMostOnce,
+    /// QoS 1; nobody asks how it ends.
+    AtLeastOnce,
+    /// QoS 1; somebody does.
+    Tracked(oneshot::Sender<TrackedOutcome>),
+}
+
+impl Guarantee {
+    pub(crate) fn has_id(&self) -> bool {
+        !matches!(self, Self::AtMostOnce)
+    }
+
+    fn sender(self) -> Option<oneshot::Sender<TrackedOutcome>> {
+        match self {
+            Self::Tracked(sender) => Some(sender),
+            Self::AtMostOnce | Self::AtLeastOnce => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Direct {
+    frame: Frame,
+    guarantee: Guarantee,
+}
+
+#[derive(Debug)]
+struct Routed {
+    publication: Arc<Publication>,
+    qos: Qos,
+    retain: bool,
+}
+
+/// How one connection takes messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fill {
+    pub(crate) version: ProtocolVersion,
+    /// Unacknowledged messages that may be outstanding.
+    pub(crate) window: u16,
+    /// The client's Maximum Packet Size.
+    pub(crate) max_packet: Option<u32>,
+    /// Bytes of output after which filling pauses.
+    pub(crate) high_water: usize,
+}
+
+impl Fill {
+    fn fits(&self, frame: &Frame) -> bool {
+        self.max_packet
+            .is_none_or(|max| frame.len() <= max as usize)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    direct: VecDeque<Direct>,
+    direct_bytes: usize,
+    routed: VecDeque<Routed>,
+    routed_bytes: usize,
+    in_flight: InFlight,
+    pub(crate) dropped: u64,
+}
+
+impl Outbound {
+    /// Empty; packet ids begin after `last_id`, which a fresh session picks at random.
+    pub(crate) fn new(last_id: u16) -> Self {
+        Self {
+            direct: VecDeque::new(),
+            direct_bytes: 0,
+            routed: VecDeque::new(),
+            routed_bytes: 0,
+            in_flight: InFlight::new(last_id),
+            dropped: 0,
+        }
+    }
+
+    /// Queues a routed message.
+    pub(crate) fn route(
+        &mut self,
+        limits: &LimitsConfig,
+        publication: &Arc<Publication>,
+        qos: Qos,
+        retain: bool,
+    ) -> Enqueued {
+        let weight = publication.weight();
+        if self.routed.len() >= limits.queued_messages
+            || self.routed_bytes + weight > limits.queued_bytes
+        {
+            self.dropped += 1;
+            return Enqueued::Full;
+        }
+        self.routed_bytes += weight;
+        self.routed.push_back(Routed {
+            publication: Arc::clone(publication),
+            qos,
+            retain,
+        });
+        Enqueued::Waiting
+    }
+
+    /// Queues a plugin's delivery.
+    pub(crate) fn deliver(
+        &mut self,
+        limits: &LimitsConfig,
+        frame: Frame,
+        guarantee: Guarantee,
+    ) -> Enqueued {
+        if self.direct.len() >= limits.queued_messages
+            || self.direct_bytes + frame.len() > limits.queued_bytes
+        {
+            self.dropped += 1;
+            return Enqueued::Full;
+        }
+        self.direct_bytes += frame.len();
+        self.direct.push_back(Direct { frame, guarantee });
+        Enqueued::Waiting
+    }
+
+    /// Writes what may be sent now.
+    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) {
+        if !self.send_again(fill, output) {
+            return;
+        }
+        while output.len() < fill.high_water && self.fill_direct(fill, output) {}
+        if self.routed.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while output.len() < fill.high_water && self.fill_routed(fill, now, output) {}
+    }
+
+    fn has_credit(&self, fill: Fill) -> bool {
+        self.in_flight.outstanding() < usize::from(fill.window)
+    }
+
+    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+        let Some(next) = self.direct.front() else {
+            return false;
+        };
+        if next.guarantee.has_id() && !self.has_credit(fill) {
+            return false;
+        }
+        let Some(Direct { frame, guarantee }) = self.direct.pop_front() else {
+            return false;
+        };
+        self.direct_bytes -= frame.len();
+        if !fill.fits(&frame) {
+            end(guarantee.sender(), TrackedOutcome::TooLarge);
+            return true;
+        }
+        if guarantee.has_id() {
+            let id = self
+                .in_flight
+                .push(Awaits::Ack, Sent::Tracked(guarantee.sender()));
+            frame.write(Qos::AtLeastOnce, id, false, false, output);
+        } else {
+            frame.write(Qos::AtMostOnce, 0, false, false, output);
+        }
+        true
+    }
+
+    fn fill_routed(&mut self, fill: Fill, now: Instant, output: &mut BytesMut) -> bool {
+        let Some(next) = self.routed.front() else {
+            return false;
+        };
+        if next.qos != Qos::AtMostOnce && !self.has_credit(fill) {
+            return false;
+        }
+        let Some(Routed {
+            publication,
+            qos,
+            retain,
+        }) = self.routed.pop_front()
+        else {
+            return false;
+        };
+        self.routed_bytes -= publication.weight();
+        if publication.expired(now) {
+            return true;
+        }
+        let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
+        // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
+        let Some(frame) = frame.filter(|frame| fill.fits(frame)) else {
+            self.dropped += 1;
+            return true;
+        };
+        let awaits = match qos {
+            Qos::AtMostOnce => {
+                frame.write(qos, 0, retain, false, output);
+                return true;
+            }
+            Qos::AtLeastOnce => Awaits::Ack,
+            Qos::ExactlyOnce => Awaits::Rec,
+        };
+        let id = self.in_flight.push(
+            awaits,
+            Sent::Plain {
+                publication,
+                retain,
+            },
+        );
+        frame.write(qos, id, retain, false, output);
+        true
+    }
+
+    /// Writes again what the last connection left unacknowledged, in the order in which it was
+    /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]). True when nothing of it is left.
+    fn send_again(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+        while let Some(entry) = self.in_flight.first_again() {
+            if output.len() >= fill.high_water {
+                return false;
+            }
+            let id = entry.id;
+            let qos = match entry.awaits {
+                Awaits::Comp => {
+                    write_pubrel(id, output);
+                    self.in_flight.sent_again(id);
+                    continue;
+                }
+                Awaits::Ack => Qos::AtLeastOnce,
+                Awaits::Rec => Qos::ExactlyOnce,
+            };
+            if !self.has_credit(fill) {
+                return false;
+            }
+            let frame = match &entry.sent {
+                Sent::Plain {
+                    publication,
+                    retain,
+                } => publication
+                    .frame(fill.version == ProtocolVersion::V5, qos, Instant::now())
+                    .filter(|frame| fill.fits(frame))
+                    .map(|frame| (frame, *retain)),
+                Sent::Tracked(_) | Sent::Void => None,
+            };
+            if let Some((frame, retain)) = frame {
+                frame.write(qos, id, retain, true, output);
+                self.in_flight.sent_again(id);
+            } else {
+                self.in_flight.forget(id);
+            }
+        }
+        true
+    }
+
+    /// PUBACK. An id that is not outstanding is ignored: it is a late one.
+    pub(crate) fn on_puback(&mut self, id: u16, reason: Reason) {
+        if let Some(entry) = self.in_flight.finish(id, Awaits::Ack)
+            && let Sent::Tracked(sender) = entry.sent
+        {
+            end(sender, outcome(reason));
+        }
+    }
+
+    /// PUBREC. True if a PUBREL is to follow.
+    pub(crate) fn on_pubrec(&mut self, id: u16, reason: Reason) -> bool {
+        if reason.is_error() {
+            self.in_flight.finish(id, Awaits::Rec);
+            return false;
+        }
+        self.in_flight.received(id)
+    }
+
+    /// PUBCOMP.
+    pub(crate) fn on_pubcomp(&mut self, id: u16) {
+        self.in_flight.finish(id, Awaits::Comp);
+    }
+
+    /// The connection ended: plugins' deliveries and QoS 0 go, the rest waits for the next one.
+    pub(crate) fn detach(&mut self) {
+        self.drop_direct();
+        self.in_flight.detach();
+        self.routed.retain(|routed| routed.qos != Qos::AtMostOnce);
+        self.routed_bytes = self
+            .routed
+            .iter()
+            .map(|routed| routed.publication.weight())
+            .sum();
+    }
+
+    /// The user changed: plugins' deliveries go. What is in flight keeps its packet id until the
+    /// client acknowledges it.
+    pub(crate) fn drop_deliveries(&mut self) {
+        self.drop_direct();
+        for entry in self.in_flight.iter_mut() {
+            if let Sent::Tracked(sender) = &mut entry.sent {
+                end(sender.take(), TrackedOutcome::Gone);
+                entry.sent = Sent::Void;
+            }
+        }
+    }
+
+    /// Routed messages whose topic is no longer granted go, in flight as above.
+    pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
+        let topic = |publication: &Publication| granted(publication.message.topic.as_str());
+        for entry in self.in_flight.iter_mut() {
+            if let Sent::Plain { publication, .. } = &entry.sent
+                && !topic(publication)
+            {
+                entry.sent = Sent::Void;
+            }
+        }
+        self.routed.retain(|routed| topic(&routed.publication));
+        self.routed_bytes = self
+            .routed
+            .iter()
+            .map(|routed| routed.publication.weight())
+            .sum();
+    }
+
+    /// Senders that are dropped read as gone.
+    fn drop_direct(&mut self) {
+        self.direct.clear();
+        self.direct_bytes = 0;
+    }
+
+    /// Unacknowledged messages; for tests.
+    #[cfg(test)]
+    pub(crate) fn outstanding(&self) -> Vec<u16> {
+        self.in_flight.iter().map(|entry| entry.id).collect()
+    }
+}
+
+fn end(sender: Option<oneshot::Sender<TrackedOutcome>>, outcome: TrackedOutcome) {
+    if let Some(sender) = sender {
+        // The plugin may have stopped waiting.
+        let _ = sender.send(outcome);
+    }
+}
+
+fn outcome(reason: Reason) -> TrackedOutcome {
+    if reason.is_error() {
+        TrackedOutcome::Refused(reason)
+    } else {
+        TrackedOutcome::Acked
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+use bytes::{Buf, Bytes};
+use partyline_plugin::protocol::{TopicLimits, TopicName};
+use partyline_plugin::{Message, Origin, Tracked};
+use proptest::prelude::*;
+
+use super::*;
+
+const FILL: Fill = Fill {
+    version: ProtocolVersion::V311,
+    window: 3,
+    max_packet: None,
+    high_water: 1 << 20,
+};
+
+fn publication(payload: &'static str, qos: Qos) -> Arc<Publication> {
+    let topic = TopicName::parse("t", &TopicLimits::default()).unwrap();
+    let mut message = Message::new(topic, payload, Origin::Client);
+    message.qos = qos;
+    Arc::new(Publication::new(message))
+}
+
+fn outbound_with(messages: &[(&'static str, Qos)]) -> Outbound {
+    let mut outbound = Outbound::new(0);
+    for (payload, qos) in messages {
+        let queued = outbound.route(
+            &LimitsConfig::default(),
+            &publication(payload, *qos),
+            *qos,
+            false,
+        );
+        assert_eq!(queued, Enqueued::Waiting);
+    }
+    outbound
+}
+
+/// `(first byte, packet id, payload)` of each PUBLISH, `(first byte, id, "")` of the rest.
+fn packets(mut output: BytesMut) -> Vec<(u8, u16, String)> {
+    let mut packets = Vec::new();
+    while output.has_remaining() {
+        let first = output.get_u8();
+        let length = usize::from(output.get_u8());
+        let mut body = output.split_to(length);
+        let mut id = 0;
+        if first >> 4 == 3 {
+            let topic = usize::from(body.get_u16());
+            body.advance(topic);
+        }
+        if first >> 4 != 3 || first & 0b110 != 0 {
+            id = body.get_u16();
+        }
+        packets.push((first, id, String::from_utf8(body.to_vec()).unwrap()));
+    }
+    packets
+}
+
+fn filled(outbound: &mut Outbound) -> Vec<(u8, u16, String)> {
+    let mut output = BytesMut::new();
+    outbound.fill(FILL, &mut output);
+    packets(output)
+}
+
+#[test]
+fn sends_no_more_than_the_window_and_goes_on_after_an_ack() {
+    let one = Qos::AtLeastOnce;
+    let mut outbound = outbound_with(&[("a", one), ("b", one), ("c", one), ("d", one)]);
+    let ids: Vec<u16> = filled(&mut outbound)
+        .iter()
+        .map(|packet| packet.1)
+        .collect();
+    assert_eq!(ids, [1, 2, 3]);
+    outbound.on_puback(2, Reason::Success);
+    assert_eq!(filled(&mut outbound), [(0x32, 4, "d".to_owned())]);
+}
+
+#[test]
+fn resends_in_order_with_dup_and_pubrel_for_what_was_received() {
+    let mut outbound = outbound_with(&[("a", Qos::AtLeastOnce), ("b", Qos::ExactlyOnce)]);
+    filled(&mut outbound);
+    assert!(outbound.on_pubrec(2, Reason::Success));
+    outbound.detach();
+    let sent = filled(&mut outbound);
+    assert_eq!(sent, [(0x3a, 1, "a".to_owned()), (0x62, 2, String::new())]);
+    outbound.on_pubcomp(2);
+    outbound.on_puback(1, Reason::Success);
+    assert!(outbound.outstanding().is_empty());
+}
+
+#[test]
+fn sending_again_keeps_to_the_window_and_goes_before_what_is_new() {
+    let one = Qos::AtLeastOnce;
+    let mut outbound = outbound_with(&[("a", one), ("b", one), ("c", one), ("d", one)]);
+    filled(&mut outbound);
+    outbound.detach();
+    let narrow = |outbound: &mut Outbound| {
+        let mut output = BytesMut::new();
+        outbound.fill(Fill { window: 1, ..FILL }, &mut output);
+        packets(output)
+    };
+    for (id, payload) in [(1, "a"), (2, "b"), (3, "c")] {
+        assert_eq!(narrow(&mut outbound), [(0x3a, id, payload.to_owned())]);
+        outbound.on_puback(id, Reason::Success);
+    }
+    assert_eq!(narrow(&mut outbound), [(0x32, 4, "d".to_owned())]);
+}
+
+#[test]
+fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
+    let mut outbound = Outbound::new(0);
+    let frame = || encode(b"x", true);
+    let limits = LimitsConfig::default();
+    let (sender, _old) = Tracked::new();
+    let queued = outbound.deliver(&limits, frame(), Guarantee::Tracked(sender));
+    assert_eq!(queued, Enqueued::Waiting);
+    assert_eq!(filled(&mut outbound)[0].1, 1);
+    outbound.detach();
+    let (sender, mut new) = Tracked::new();
+    let queued = outbound.deliver(&limits, frame(), Guarantee::Tracked(sender));
+    assert_eq!(queued, Enqueued::Waiting);
+    assert_eq!(filled(&mut outbound)[0].1, 2);
+    outbound.on_puback(1, Reason::Success);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::Pin::new(&mut new).poll(&mut cx).is_pending());
+    outbound.on_puback(2, Reason::Success);
+    let ended = std::pin::Pin::new(&mut new).poll(&mut cx);
+    assert_eq!(ended, std::task::Poll::Ready(TrackedOutcome::Acked));
+}
+
+#[test]
+fn a_full_queue_drops_the_newest_and_counts_it() {
+    let limits = LimitsConfig {
+        queued_messages: 2,
+        ..LimitsConfig::default()
+    };
+    let mut outbound = Outbound::new(0);
+    let message = publication("x", Qos::AtLeastOnce);
+    let queue =
+        |outbound: &mut Outbound| outbound.route(&limits, &message, Qos::AtLeastOnce, false);
+    assert_eq!(queue(&mut outbound), Enqueued::Waiting);
+    assert_eq!(queue(&mut outbound), Enqueued::Waiting);
+    assert_eq!(queue(&mut outbound), Enqueued::Full);
+    assert_eq!((outbound.dropped, filled(&mut outbound).len()), (1, 2));
+}
+
+#[test]
+fn deliveries_of_plugins_go_before_routed_messages() {
+    let mut outbound = outbound_with(&[("plain", Qos::AtMostOnce)]);
+    let limits = LimitsConfig::default();
+    let queued = outbound.deliver(&limits, encode(b"reply", false), Guarantee::AtMostOnce);
+    assert_eq!(queued, Enqueued::Waiting);
+    let payloads: Vec<String> = filled(&mut outbound).into_iter().map(|p| p.2).collect();
+    assert_eq!(payloads, ["reply", "plain"]);
+}
+
+#[test]
+fn a_change_of_user_voids_what_is_no_longer_granted() {
+    let mut outbound = outbound_with(&[("a", Qos::AtLeastOnce), ("b", Qos::AtLeastOnce)]);
+    let mut output = BytesMut::new();
+    outbound.fill(Fill { window: 1, ..FILL }, &mut output);
+    outbound.drop_deliveries();
+    outbound.keep_granted(|_| false);
+    assert!(filled(&mut outbound).is_empty(), "what was queued is gone");
+    assert_eq!(
+        outbound.outstanding(),
+        [1],
+        "its packet id is not given out again yet"
+    );
+    outbound.on_puback(1, Reason::Success);
+    assert!(outbound.outstanding().is_empty());
+}
+
+fn encode(payload: &'static [u8], with_id: bool) -> Frame {
+    let payload = Bytes::from_static(payload);
+    crate::codec::encode_publish(false, "t", payload, with_id, None, None).unwrap()
+}
+
+proptest! {
+    /// Whatever is acknowledged and wherever the connection breaks: every message arrives, none
+    /// is new twice, and at one QoS they begin in the order in which they were queued.
+    #[test]
+    fn qos_1_and_2_survive_random_disconnects(
+        count in 1_usize..40,
+        exactly in any::<bool>(),
+        steps in prop::collection::vec(0_u8..10, 0..200),
+    ) {
+        let qos = if exactly { Qos::ExactlyOnce } else { Qos::AtLeastOnce };
+        let names: Vec<&'static str> =
+            (0..count).map(|n| &*Box::leak(n.to_string().into_boxed_str())).collect();
+        let mut outbound =
+            outbound_with(&names.iter().map(|name| (*name, qos)).collect::<Vec<_>>());
+        let mut firsts: Vec<String> = Vec::new();
+        let mut wire: VecDeque<(u8, u16, String)> = VecDeque::new();
+        let mut steps = steps.into_iter().chain(std::iter::repeat(1));
+        for _ in 0..10_000 {
+            wire.extend(filled(&mut outbound));
+            let Some(step) = steps.next() else { break };
+            if step == 0 {
+                wire.clear();
+                outbound.detach();
+                continue;
+            }
+            let Some((first, id, payload)) = wire.pop_front() else { break };
+            if first >> 4 == 6 {
+                outbound.on_pubcomp(id);
+                continue;
+            }
+            prop_assert!(first & 0b1000 != 0 || !firsts.contains(&payload), "new twice");
+            if !firsts.contains(&payload) {
+                firsts.push(payload);
+            }
+            if !exactly {
+                outbound.on_puback(id, Reason::Success);
+            } else if outbound.on_pubrec(id, Reason::Success) {
+                wire.push_back((0x62, id, String::new()));
+            }
+        }
+        prop_assert_eq!(firsts, names);
+        prop_assert!(outbound.outstanding().is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! A routed message, encoded once for all its receivers.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use partyline_plugin::{Message, MessageProperties, Qos};
+use tokio::time::Instant;
+
+use crate::codec::{Frame, encode_publish};
+
+/// A message and its encodings, made when first needed: version × (QoS 0 or above).
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) message: Message,
+    expires: Option<Instant>,
+    frames: [OnceLock<Option<Frame>>; 4],
+}
+
+impl Publication {
+    pub(crate) fn new(message: Message) -> Self {
+        let expiry = message
+            .properties
+            .as_ref()
+            .and_then(|properties| properties.expiry_secs);
+        let expires =
+            expiry.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs.into())));
+        Self {
+            message,
+            expires,
+            frames: Default::default(),
+        }
+    }
+
+    pub(crate) fn expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// What it counts for in a queue, bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let properties = self.message.properties.as_deref();
+        self.message.topic.as_str().len()
+            + self.message.payload.len()
+            + properties.map_or(0, properties_len)
+            + 16
+    }
+
+    /// The packet for receivers of this version and QoS.
+    pub(crate) fn frame(&self, v5: bool, qos: Qos, now: Instant) -> Option<Frame> {
+        let with_id = qos != Qos::AtMostOnce;
+        if v5 && let Some(expires) = self.expires {
+            // The rest of its life goes with it (MQTT 5 §3.3.2.3.3), so it is encoded each time.
+            let rest = expires.saturating_duration_since(now).as_secs();
+            return self.encode(v5, with_id, u32::try_from(rest.max(1)).ok());
+        }
+        let slot = usize::from(v5) << 1 | usize::from(with_id);
+        self.frames
+            .get(slot)?
+            .get_or_init(|| self.encode(v5, with_id, None))
+            .clone()
+    }
+
+    fn encode(&self, v5: bool, with_id: bool, expiry: Option<u32>) -> Option<Frame> {
+        let Message {
+            topic,
+            payload,
+            properties,
+            ..
+        } = &self.message;
+        encode_publish(
+            v5,
+            topic.as_str(),
+            payload.clone(),
+            with_id,
+            properties.as_deref(),
+            expiry,
+        )
+    }
+}
+
+/// Bytes of properties, about.
+fn properties_len(properties: &MessageProperties) -> usize {
+    let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let data = properties.correlation_data.as_ref().map_or(0, Bytes::len);
+    let pairs = properties.user.iter();
+    let user: usize = pairs.map(|(key, value)| key.len() + value.len() + 32).sum();
+    text(&properties.content_type) + text(&properties.response_topic) + data + user
+}

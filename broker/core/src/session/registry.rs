@@ -1,0 +1,310 @@
+//! Every session of this broker, by device, by connection and by user.
+
+use std::sync::Arc;
+
+use dashmap::{DashMap, Entry};
+use partyline_plugin::protocol::{AppKey, Username};
+use partyline_plugin::{DeviceKey, Reason, SessionId, SessionInfo, UserLogin};
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::state::State;
+use super::{Attachment, Session, Stop, WillMessage};
+use crate::router::AppSpace;
+
+type UserKey = (AppKey, Username);
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    devices: DashMap<DeviceKey, Arc<Session>>,
+    connections: DashMap<SessionId, (Arc<Session>, Arc<Attachment>)>,
+    users: DashMap<UserKey, SmallVec<[SessionId; 2]>>,
+}
+
+/// What a new connection found.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) session: Arc<Session>,
+    /// Whether saved state was there.
+    pub(crate) present: bool,
+    /// The will of the connection that was taken over, now due.
+    pub(crate) will: Option<WillMessage>,
+}
+
+/// How a connection left.
+#[derive(Debug)]
+pub(crate) struct Detach {
+    pub(crate) publish_will: bool,
+    /// A Session Expiry Interval of the DISCONNECT.
+    pub(crate) expiry_secs: Option<u32>,
+}
+
+impl Registry {
+    /// Joins a connection to the session of its device, taking over from another connection.
+    pub(crate) fn attach(
+        &self,
+        attachment: &Arc<Attachment>,
+        space: &Arc<AppSpace>,
+        clean_start: bool,
+        expiry_secs: u32,
+        will: Option<WillMessage>,
+    ) -> Attached {
+        let info = attachment.info();
+        let key = info.device.clone();
+        let fresh = || Arc::new(Session::new(key.clone(), Arc::clone(space), expiry_secs));
+        let (session, present, old_will) = match self.devices.entry(key.clone()) {
+            Entry::Vacant(entry) => {
+                let session = fresh();
+                session.state().attach(attachment, expiry_secs, will);
+                entry.insert(Arc::clone(&session));
+                (session, false, None)
+            }
+            Entry::Occupied(mut entry) => {
+                let old = Arc::clone(entry.get());
+                let mut state = old.state();
+                // Without an expiry, a session ends with its connection, which ends now.
+                let goes_on = !clean_start && !state.ended && state.expiry_secs > 0;
+                let old_will = self.take_over(&mut state, goes_on);
+                if goes_on {
+                    state.attach(attachment, expiry_secs, will);
+                    drop(state);
+                    (old, true, old_will)
+                } else {
+                    drop(state);
+                    old.close();
+                    let session = fresh();
+                    session.state().attach(attachment, expiry_secs, will);
+                    entry.insert(Arc::clone(&session));
+                    (session, false, old_will)
+                }
+            }
+        };
+        self.connections.insert(
+            attachment.id,
+            (Arc::clone(&session), Arc::clone(attachment)),
+        );
+        if let Some(user) = info.principal.username() {
+            self.index_user(attachment.id, &key.app, user);
+        }
+        Attached {
+            session,
+            present,
+            will: old_will,
+        }
+    }
+
+    /// Ends the open connection of a session in favour of a new one. Its will is due unless its
+    /// delay lets the session go on (MQTT 5 §3.1.3.2.2).
+    fn take_over(&self, state: &mut State, goes_on: bool) -> Option<WillMessage> {
+        if let Some(old) = state.attachment.take() {
+            self.unindex(&old);
+            old.signal.stop(Stop::new(Reason::SessionTakenOver, None));
+        }
+        state.outbound.detach();
+        state
+            .will
+            .take()
+            .filter(|will| !goes_on || will.delay_secs == 0)
+    }
+
+    /// Parts a connection from its session, if it still has it. Returns a will that is due now.
+    pub(crate) fn detach(
+        &self,
+        session: &Arc<Session>,
+        id: SessionId,
+        how: &Detach,
+        max_expiry_secs: u32,
+    ) -> Option<WillMessage> {
+        let mut state = session.state();
+        let attachment = state.attachment.take_if(|attachment| attachment.id == id)?;
+        self.unindex(&attachment);
+        state.outbound.detach();
+        state.detached = Some(Instant::now());
+        if let Some(expiry_secs) = how.expiry_secs {
+            state.expiry_secs = expiry_secs.min(max_expiry_secs);
+        }
+        let over = state.expiry_secs == 0;
+        // Said under the lock, so that no connection takes it up before it is removed.
+        state.ended = over;
+        if !how.publish_will {
+            state.will = None;
+        }
+        let due = state.will.take_if(|will| over || will.delay_secs == 0);
+        drop(state);
+        if over {
+            self.remove(session);
+        }
+        due
+    }
+
+    /// Ends a session and its connection, if any, without its will.
+    pub(crate) fn end(&self, session: &Arc<Session>, stop: Stop) {
+        let attachment = {
+            let mut state = session.state();
+            state.ended = true;
+            state.will = None;
+            state.attachment.take()
+        };
+        if let Some(attachment) = attachment {
+            self.unindex(&attachment);
+            attachment.signal.stop(stop);
+        }
+        self.remove(session);
+    }
+
+    /// Ends a session whose time is over, unless a connection has taken it up meanwhile. Returns
+    /// its will.
+    fn expire(&self, session: &Arc<Session>, now: Instant) -> Option<WillMessage> {
+        let will = {
+            let mut state = session.state();
+            let time = state.detached_for(now);
+            if state.ended || !time.is_some_and(|time| state.is_over(time)) {
+                return None;
+            }
+            state.ended = true;
+            state.will.take()
+        };
+        self.remove(session);
+        will
+    }
+
+    fn remove(&self, session: &Arc<Session>) {
+        self.devices
+            .remove_if(&session.key, |_, current| Arc::ptr_eq(current, session));
+        session.close();
+    }
+
+    fn unindex(&self, attachment: &Attachment) {
+        self.connections.remove(&attachment.id);
+        let info = attachment.info.load();
+        if let Some(user) = info.principal.username() {
+            self.unindex_user(attachment.id, &info.device.app, user);
+        }
+    }
+
+    fn index_user(&self, id: SessionId, app: &AppKey, user: &Username) {
+        self.users
+            .entry((app.clone(), user.clone()))
+            .or_default()
+            .push(id);
+    }
+
+    fn unindex_user(&self, id: SessionId, app: &AppKey, user: &Username) {
+        let key = (app.clone(), user.clone());
+        if let Some(mut sessions) = self.users.get_mut(&key) {
+            sessions.retain(|session| *session != id);
+        }
+        self.users
+            .remove_if(&key, |_, sessions| sessions.is_empty());
+    }
+
+    /// Puts another user on a connection and raises its login generation. `None` if it is gone.
+    pub(crate) fn change_user(
+        &self,
+        attachment: &Attachment,
+        user: Option<UserLogin>,
+    ) -> Option<Arc<SessionInfo>> {
+        // Held throughout, so that a connection that ends meanwhile finds the index in order.
+        let _open = self.connections.get(&attachment.id)?;
+        let old = attachment.info();
+        let mut info = (*old).clone();
+        info.login = info.login.wrapping_add(1);
+        info.principal.user = user;
+        let info = Arc::new(info);
+        attachment.info.store(Arc::clone(&info));
+        if let Some(user) = old.principal.username() {
+            self.unindex_user(attachment.id, &old.device.app, user);
+        }
+        if let Some(user) = info.principal.username() {
+            self.index_user(attachment.id, &info.device.app, user);
+        }
+        Some(info)
+    }
+
+    pub(crate) fn connection(&self, id: SessionId) -> Option<(Arc<Session>, Arc<Attachment>)> {
+        self.connections.get(&id).map(|entry| entry.clone())
+    }
+
+    pub(crate) fn of_device(&self, device: &DeviceKey) -> Option<Arc<Attachment>> {
+        self.devices.get(device)?.state().attachment.clone()
+    }
+
+    pub(crate) fn of_user(&self, app: &AppKey, user: &Username) -> Vec<Arc<Attachment>> {
+        let ids = self
+            .users
+            .get(&(app.clone(), user.clone()))
+            .map(|ids| ids.clone());
+        let connections = ids
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.connection(id));
+        connections.map(|(_, attachment)| attachment).collect()
+    }
+
+    pub(crate) fn attachments(&self) -> Vec<Arc<Attachment>> {
+        self.connections
+            .iter()
+            .map(|entry| Arc::clone(&entry.1))
+            .collect()
+    }
+
+    pub(crate) fn sessions_of_app(&self, app: &AppKey) -> Vec<Arc<Session>> {
+        let of_app = self.devices.iter().filter(|entry| entry.key().app == *app);
+        of_app.map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Looks at every session once: ends silent connections and expired sessions, and returns the
+    /// wills that became due, each with its session's space.
+    pub(crate) fn sweep(&self, now: Instant, now_secs: u32) -> Vec<(Arc<Session>, WillMessage)> {
+        let mut due = Vec::new();
+        let mut expired = Vec::new();
+        for entry in &self.devices {
+            let mut state = entry.state();
+            if let Some(attachment) = &state.attachment {
+                attachment.end_if_silent(now_secs);
+                continue;
+            }
+            let Some(time) = state.detached_for(now) else {
+                continue;
+            };
+            let delay_over = |will: &mut WillMessage| time.as_secs() >= will.delay_secs.into();
+            if state.is_over(time) {
+                expired.push(Arc::clone(entry.value()));
+            } else if let Some(will) = state.will.take_if(delay_over) {
+                due.push((Arc::clone(entry.value()), will));
+            }
+        }
+        for session in expired {
+            let will = self.expire(&session, now);
+            due.extend(will.map(|will| (session, will)));
+        }
+        due
+    }
+}
+
+impl Session {
+    /// Takes it out of the router for good.
+    fn close(self: &Arc<Self>) {
+        let filters = {
+            let mut state = self.state();
+            state.ended = true;
+            state.outbound.detach();
+            std::mem::take(&mut state.subscriptions)
+        };
+        for filter in filters.keys() {
+            self.space.unsubscribe(filter, self);
+        }
+    }
+}
+
+impl Attachment {
+    fn end_if_silent(&self, now_secs: u32) {
+        let silent =
+            now_secs.saturating_sub(self.last_seen.load(std::sync::atomic::Ordering::Relaxed));
+        if silent > self.keep_alive_limit {
+            let message = format!("nothing came for {silent} s");
+            self.signal
+                .stop(Stop::new(Reason::KeepAliveTimeout, Some(message)));
+        }
+    }
+}

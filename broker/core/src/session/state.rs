@@ -1,0 +1,140 @@
+//! The part of a session that outlives its connections.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use parking_lot::{Mutex, MutexGuard};
+use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
+use tokio::time::Instant;
+
+use super::{Attachment, Enqueued, Fill, Outbound, Publication};
+use crate::config::LimitsConfig;
+use crate::packet::SubscribeOptions;
+use crate::router::AppSpace;
+
+/// A will, ready to be published.
+#[derive(Debug, Clone)]
+pub(crate) struct WillMessage {
+    pub(crate) message: Message,
+    pub(crate) delay_secs: u32,
+}
+
+/// One session of one device.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) key: DeviceKey,
+    pub(crate) space: Arc<AppSpace>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The open connection.
+    pub(crate) attachment: Option<Arc<Attachment>>,
+    pub(crate) outbound: Outbound,
+    /// Subscriptions to plain topics.
+    pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
+    /// QoS 2 packet ids whose message is done and whose PUBREL has not come.
+    pub(crate) received: HashSet<u16>,
+    /// How long it is kept without a connection, seconds.
+    pub(crate) expiry_secs: u32,
+    /// Since when it has none.
+    pub(crate) detached: Option<Instant>,
+    /// Published when the connection ends without a DISCONNECT.
+    pub(crate) will: Option<WillMessage>,
+    /// Replaced or expired; nothing is queued any more.
+    pub(crate) ended: bool,
+}
+
+impl State {
+    /// Gives the session to a connection.
+    pub(super) fn attach(
+        &mut self,
+        attachment: &Arc<Attachment>,
+        expiry_secs: u32,
+        will: Option<WillMessage>,
+    ) {
+        self.attachment = Some(Arc::clone(attachment));
+        self.expiry_secs = expiry_secs;
+        self.detached = None;
+        self.will = will;
+    }
+
+    /// Drops the messages whose topic no subscription covers any more.
+    pub(crate) fn keep_granted(&mut self) {
+        let subscriptions = &self.subscriptions;
+        let granted = |topic: &str| subscriptions.keys().any(|filter| filter.matches(topic));
+        self.outbound.keep_granted(granted);
+    }
+
+    /// How long it has been without a connection; `None` if it has one.
+    pub(super) fn detached_for(&self, now: Instant) -> Option<Duration> {
+        let since = self.detached.filter(|_| self.attachment.is_none())?;
+        Some(now.saturating_duration_since(since))
+    }
+
+    /// Whether it is over after so long without a connection.
+    pub(super) fn is_over(&self, time: Duration) -> bool {
+        time.as_secs() >= self.expiry_secs.into()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(key: DeviceKey, space: Arc<AppSpace>, expiry_secs: u32) -> Self {
+        let state = State {
+            attachment: None,
+            outbound: Outbound::new(rand::random()),
+            subscriptions: HashMap::new(),
+            received: HashSet::new(),
+            expiry_secs,
+            detached: None,
+            will: None,
+            ended: false,
+        };
+        Self {
+            key,
+            space,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Never held over an await, and never while another session's is held.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Writes what may be sent now, if the session still belongs to that connection: one that was
+    /// taken over would carry the messages away.
+    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) {
+        let mut state = self.state();
+        let holder = state.attachment.as_ref().map(|attachment| attachment.id);
+        if holder == Some(connection) {
+            state.outbound.fill(fill, output);
+        }
+    }
+
+    /// Queues a routed message and wakes the connection.
+    pub(crate) fn route(
+        &self,
+        limits: &LimitsConfig,
+        publication: &Arc<Publication>,
+        qos: Qos,
+        retain: bool,
+    ) {
+        let mut state = self.state();
+        if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
+            return;
+        }
+        let queued = state.outbound.route(limits, publication, qos, retain);
+        if let Some(attachment) = &state.attachment {
+            attachment.signal.wake();
+        }
+        if queued == Enqueued::Full {
+            tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped,
+                "the queue is full, the message was dropped");
+        }
+    }
+}

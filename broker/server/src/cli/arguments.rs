@@ -1,0 +1,118 @@
+//! What the commands take.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use partyline_accounts::Registration;
+use partyline_protocol::{AppKey, Username};
+
+/// Arguments of every command.
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// Folder of the database and of `partyline.toml`
+    #[arg(long, global = true, value_name = "DIR", default_value = "./data")]
+    pub(crate) data: PathBuf,
+    /// Configuration file, in place of `partyline.toml` in the data folder
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print results and errors as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// Addresses to listen on; they go before the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args)]
+pub(crate) struct ServeArgs {
+    /// Address for MQTT over TCP
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mqtt: Option<SocketAddr>,
+    /// Address for MQTT over TLS
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mqtts: Option<SocketAddr>,
+    /// Address for MQTT over WebSocket
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ws: Option<SocketAddr>,
+    /// Address for HTTP
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
+}
+
+impl ServeArgs {
+    /// These, and `others` where one is missing.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self {
+            mqtt: self.mqtt.or(others.mqtt),
+            mqtts: self.mqtts.or(others.mqtts),
+            ws: self.ws.or(others.ws),
+            http: self.http.or(others.http),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppCommand {
+    /// Create an app and print its key and master secret
+    Create {
+        /// Its name, for people
+        name: String,
+    },
+    /// List the apps
+    List,
+    /// Replace the master secret and print the new one; the old one stops working
+    Rotate {
+        /// The app's key
+        app_key: AppKey,
+    },
+    /// Say who may register devices in the app: open, token or closed
+    Registration {
+        /// The app's key
+        app_key: AppKey,
+        /// `open`, `token` (a new one is printed) or `closed`
+        policy: Registration,
+    },
+    /// Delete the app with its users, devices and messages, without asking
+    Delete {
+        /// The app's key
+        app_key: AppKey,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user; the password is read from standard input, or made and printed
+    Add(PasswordArgs),
+    /// End the user's logins and refuse new ones
+    Disable(UserArgs),
+    /// Let a disabled user in again
+    Enable(UserArgs),
+    /// Delete the user with their devices and messages, without asking
+    Delete(UserArgs),
+    /// Set a new password, read from standard input, or made and printed
+    Password(PasswordArgs),
+}
+
+/// Which user.
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    /// The app's key
+    pub(crate) app_key: AppKey,
+    /// The user's name
+    pub(crate) username: Username,
+}
+
+/// Which user, and where the password comes from.
+#[derive(Debug, Args)]
+pub(crate) struct PasswordArgs {
+    #[command(flatten)]
+    pub(crate) user: UserArgs,
+    /// Make a password and print it, without reading standard input
+    #[arg(long)]
+    pub(crate) generate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print what defaults, file and environment make together, without secrets
+    Show,
+}

@@ -1,0 +1,121 @@
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// How long a server or command may take to end before the test fails.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server; killed if the test ends without stopping it.
+pub(crate) struct Server {
+    child: Child,
+    /// What it printed before the ready line.
+    pub(crate) before_ready: Vec<String>,
+    /// The line that said it was ready.
+    pub(crate) ready: String,
+    rest: Receiver<String>,
+    log: Receiver<String>,
+}
+
+/// What a server that ended left behind.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) after_ready: String,
+    pub(crate) log: String,
+}
+
+impl Server {
+    /// Starts on free ports and returns at the ready line.
+    #[track_caller]
+    pub(crate) fn start(mut command: Command) -> Self {
+        let any = "127.0.0.1:0";
+        command.args(["--mqtt", any, "--ws", any, "--http", any]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log = read_all(stderr);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut before_ready = Vec::new();
+        let ready = loop {
+            let mut line = String::new();
+            if stdout.read_line(&mut line).unwrap() == 0 {
+                drop(child.kill());
+                child.wait().unwrap();
+                panic!(
+                    "the server ended before it was ready: {}",
+                    log.recv().unwrap()
+                );
+            }
+            let line = line.trim_end().to_owned();
+            if line.starts_with("ready ") || line.starts_with(r#"{"ready""#) {
+                break line;
+            }
+            before_ready.push(line);
+        };
+        Self {
+            child,
+            before_ready,
+            ready,
+            rest: read_all(stdout),
+            log,
+        }
+    }
+
+    /// The addresses of the ready line, by their names.
+    pub(crate) fn addresses(&self) -> HashMap<&str, SocketAddr> {
+        let words = self.ready.strip_prefix("ready ").unwrap().split(' ');
+        words
+            .map(|word| word.split_once('=').unwrap())
+            .map(|(name, address)| (name, address.parse().unwrap()))
+            .collect()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end, which was asked for: a process that ends closes its output.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> Ended {
+        let after_ready = self
+            .rest
+            .recv_timeout(PATIENCE)
+            .expect("the server ends in time");
+        let log = self
+            .log
+            .recv_timeout(PATIENCE)
+            .expect("the server ends in time");
+        Ended {
+            status: self.child.wait().unwrap(),
+            after_ready,
+            log,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Reads to the end, on a thread of its own so that the writer never has to wait.
+pub(super) fn read_all(mut from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        drop(sender.send(text));
+    });
+    receiver
+}

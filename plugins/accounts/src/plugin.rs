@@ -1,0 +1,121 @@
+//! The plugin: its parts, and what it registers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use partyline_plugin::database::Migrations;
+use partyline_plugin::services::{Accounts, Services};
+use partyline_plugin::{
+    Audience, Authenticate, BrokerHandle, CancellationToken, Outlet, Plugin, PluginContext, Qos,
+    Registrar, Tasks,
+};
+use partyline_protocol::names;
+
+use crate::directory::Directory;
+use crate::enforcer::Enforcer;
+use crate::failures::Failures;
+use crate::issued::IssuedSecrets;
+use crate::notice::Notices;
+use crate::outlet::SessionOutlet;
+use crate::seen::Seen;
+use crate::turns::Turns;
+use crate::upkeep::Position;
+use crate::{Config, commands, store};
+
+/// Keeps apps, users and devices, and decides who a connection is.
+pub struct AccountsPlugin {
+    pub(crate) broker: BrokerHandle,
+    pub(crate) services: Services,
+    pub(crate) directory: Directory,
+    pub(crate) failures: Failures,
+    pub(crate) notices: Notices,
+    pub(crate) issued: Arc<IssuedSecrets>,
+    pub(crate) enforcer: Enforcer,
+    pub(crate) seen: Seen,
+    pub(crate) turns: Turns,
+    pub(crate) position: Position,
+    tasks: Tasks,
+}
+
+impl std::fmt::Debug for AccountsPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccountsPlugin")
+    }
+}
+
+#[async_trait]
+impl Plugin for AccountsPlugin {
+    const ID: &'static str = "accounts";
+
+    type Config = Config;
+
+    fn migrations() -> Option<Migrations> {
+        Some(store::MIGRATIONS)
+    }
+
+    async fn build(cx: PluginContext, config: Config) -> anyhow::Result<Self> {
+        let PluginContext {
+            broker,
+            database,
+            services,
+            tasks,
+            clock,
+            ..
+        } = cx;
+        let failures = Failures::new(&config.failures);
+        let directory =
+            Directory::with_tasks(database.clone(), clock.clone(), config, tasks.clone())?;
+        let notices = Notices::new(services.clone(), clock)?;
+        let enforcer = Enforcer::new(broker.clone(), directory.clone(), notices.clone());
+        // Read before there are connections: what changed earlier concerns none of them.
+        let position = Position::at(store::read(&database).await?.newest_change().await?);
+        let (issued, seen, turns) = (Arc::default(), Seen::default(), Turns::new());
+        Ok(Self {
+            broker,
+            services,
+            directory,
+            failures,
+            notices,
+            issued,
+            enforcer,
+            seen,
+            turns,
+            position,
+            tasks,
+        })
+    }
+
+    fn register(self: &Arc<Self>, registrar: &mut Registrar) {
+        let outlet: Arc<dyn Outlet> = Arc::new(SessionOutlet {
+            broker: self.broker.clone(),
+            tasks: self.tasks.clone(),
+            notices: self.notices.clone(),
+            issued: Arc::clone(&self.issued),
+        });
+        let directory = Arc::new(self.directory.clone());
+        registrar
+            .owns(names::SESSION)
+            .owns("$im/session/")
+            .delegates(names::SESSION_CONFIGURE, "im")
+            .outlet(
+                names::SESSION,
+                Qos::AtMostOnce,
+                Audience::Devices,
+                Some(outlet),
+            )
+            .authenticate(Arc::clone(self) as Arc<dyn Authenticate>)
+            .provides::<dyn Accounts>(Arc::clone(&directory) as Arc<dyn Accounts>)
+            .provides::<Directory>(directory);
+        commands::register(self, registrar);
+    }
+
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
+        self.look_after(&stop).await;
+        Ok(())
+    }
+
+    async fn stop(&self) -> anyhow::Result<()> {
+        self.write_seen().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! When devices were last heard of, gathered so that a reconnect costs no write.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use partyline_protocol::RegistrationId;
+
+use crate::store::{Store, Transaction};
+
+/// Devices noted before the next write; those beyond it keep their older time.
+const CAPACITY: usize = 50_000;
+
+/// Times that are not yet written.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Mutex<HashMap<RegistrationId, i64>>);
+
+impl Seen {
+    pub(crate) fn note(&self, registration: &RegistrationId, now: i64) {
+        let mut noted = self.0.lock();
+        if noted.len() < CAPACITY {
+            noted.insert(registration.clone(), now);
+        }
+    }
+
+    /// What is to be written, if anything is.
+    pub(crate) fn take(&self) -> Option<WriteSeen> {
+        let mut noted: Vec<_> = std::mem::take(&mut *self.0.lock()).into_iter().collect();
+        // Rows are locked in one order, so that two servers don't wait for each other.
+        noted.sort();
+        (!noted.is_empty()).then_some(WriteSeen(noted))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WriteSeen(Vec<(RegistrationId, i64)>);
+
+#[async_trait]
+impl Transaction for WriteSeen {
+    type Output = ();
+
+    async fn run(&self, store: &mut dyn Store) -> Result<(), sqlx::Error> {
+        for (registration, at) in &self.0 {
+            store.seen(registration, *at).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! `{appkey}`: devices.
+
+use partyline_accounts::Registration;
+use partyline_plugin::{AuthVerdict, Owner, Reason, Role};
+
+use crate::support::{World, eventually, name_property};
+
+const OWN: &str = "sixteen bytes ok";
+const HOURS_24: i64 = 24 * 3_600_000;
+
+#[tokio::test]
+async fn the_app_key_alone_is_a_device() {
+    let world = World::new().await;
+    let phone = world.device("phone", OWN).await;
+    assert_eq!(phone.session.principal.role, Role::Device);
+    assert_eq!(phone.session.device.owner, Owner::Device);
+    assert_eq!(phone.session.principal.user, None);
+    assert_eq!(&phone.notice.registration_id, phone.registration());
+}
+
+#[tokio::test]
+async fn the_app_key_is_case_insensitive_and_its_client_id_unique_in_the_app() {
+    let world = World::new().await;
+    let lower = world.device("phone", OWN).await;
+    let mut request = world.device_request("phone", Some(OWN));
+    request.username = request.username.map(|name| name.to_uppercase().into());
+    let upper = world.connect(&request).await;
+    assert_eq!(upper.session.device, lower.session.device);
+    assert_eq!(upper.registration(), lower.registration());
+}
+
+#[tokio::test]
+async fn other_user_names_are_left_to_other_plugins_and_unknown_apps_refused() {
+    let world = World::new().await;
+    for name in [None, Some("alice"), Some("alice/bob"), Some("")] {
+        let mut request = world.device_request("phone", Some(OWN));
+        request.username = name.map(Into::into);
+        assert!(
+            matches!(world.judge(&request).await, AuthVerdict::Next),
+            "{name:?}"
+        );
+    }
+    let mut request = world.device_request("phone", Some(OWN));
+    request.username = Some("abcdefghijklmnopqrstuvwx".into());
+    assert_eq!(world.refused(&request).await, Reason::BadUserNameOrPassword);
+    let nobody = world.user_request("a b", "phone", "password");
+    assert_eq!(world.refused(&nobody).await, Reason::BadUserNameOrPassword);
+}
+
+#[tokio::test]
+async fn a_first_contact_with_an_own_secret_can_be_repeated_and_tells_no_secret() {
+    let world = World::new().await;
+    let first = world.device("phone", OWN).await;
+    let again = world.device("phone", OWN).await;
+    assert_eq!(first.registration(), again.registration());
+    assert_eq!(first.notice.device_secret, None);
+    assert_eq!(again.notice.device_secret, None);
+}
+
+#[tokio::test]
+async fn an_own_secret_has_at_least_16_bytes() {
+    let world = World::new().await;
+    let short = world.device_request("phone", Some(&OWN[1..]));
+    assert_eq!(world.refused(&short).await, Reason::BadUserNameOrPassword);
+    world.device("phone", OWN).await;
+}
+
+#[tokio::test]
+async fn a_device_without_a_secret_is_issued_one_that_is_replaceable_until_used() {
+    let world = World::new().await;
+    let none = world.device_request("phone", None);
+    let lost = world.connect(&none).await;
+    let empty = world
+        .connect(&world.device_request("phone", Some("")))
+        .await;
+    assert_eq!(empty.registration(), lost.registration());
+    assert_ne!(empty.notice.device_secret, lost.notice.device_secret);
+    let secret = empty.notice.device_secret.unwrap();
+    let used = world.device("phone", secret.expose()).await;
+    assert_eq!(used.notice.device_secret, None, "only when newly issued");
+    assert_eq!(world.refused(&none).await, Reason::BadUserNameOrPassword);
+    let old = lost.notice.device_secret.unwrap();
+    let old = world.device_request("phone", Some(old.expose()));
+    assert_eq!(world.refused(&old).await, Reason::BadUserNameOrPassword);
+}
+
+#[tokio::test]
+async fn a_known_device_without_its_secret_is_refused() {
+    let world = World::new().await;
+    world.device("phone", OWN).await;
+    for wrong in [None, Some(""), Some("another 16 bytes")] {
+        let request = world.device_request("phone", wrong);
+        assert_eq!(
+            world.refused(&request).await,
+            Reason::BadUserNameOrPassword,
+            "{wrong:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_came_back_lasts_and_others_go_after_24_h() {
+    let world = World::with(|config| config.changes.sweep_seconds = 0).await;
+    let lasting = world.device("lasting", OWN).await;
+    world.device("lasting", OWN).await;
+    let passing = world.device("passing", OWN).await;
+    let online = world.device("online", OWN).await;
+    world.broker.close(passing.id());
+    world.clock.advance_ms(HOURS_24 + 60_000);
+    // Known by another registration id once the old device is gone; its secret may be another.
+    let request = world.device_request("passing", Some("another 16 bytes"));
+    eventually!(matches!(world.judge(&request).await, AuthVerdict::Allow(_)));
+    assert_eq!(
+        world.device("lasting", OWN).await.registration(),
+        lasting.registration()
+    );
+    assert_eq!(
+        world.device("online", OWN).await.registration(),
+        online.registration()
+    );
+}
+
+#[tokio::test]
+async fn assigned_client_ids_never_make_lasting_devices() {
+    let world = World::with(|config| config.changes.sweep_seconds = 0).await;
+    let mut request = world.device_request("auto-7", Some(OWN));
+    request.client_id_assigned = true;
+    let assigned = world.connect(&request).await;
+    let back = world.device("auto-7", OWN).await;
+    assert_eq!(back.registration(), assigned.registration());
+    world.broker.close(back.id());
+    world.clock.advance_ms(HOURS_24 + 60_000);
+    let request = world.device_request("auto-7", Some("another 16 bytes"));
+    eventually!(matches!(world.judge(&request).await, AuthVerdict::Allow(_)));
+}
+
+#[tokio::test]
+async fn first_contacts_are_limited_per_address() {
+    let world = World::with(|config| config.devices.passing_per_address = 2).await;
+    world.device("one", OWN).await;
+    world.device("two", OWN).await;
+    let mut third = world.device_request("three", Some(OWN));
+    assert_eq!(world.refused(&third).await, Reason::QuotaExceeded);
+    world.device("one", OWN).await;
+    world.connect(&third).await;
+    third = world.device_request("four", Some(OWN));
+    assert_eq!(world.refused(&third).await, Reason::QuotaExceeded);
+    third.peer = "192.0.2.2:1".parse().unwrap();
+    world.connect(&third).await;
+}
+
+#[tokio::test]
+async fn a_closed_app_registers_no_devices_but_its_users_connect() {
+    let world = World::new().await;
+    world.device("known", OWN).await;
+    let app = &world.app.app_key;
+    world
+        .directory
+        .set_registration(app, Registration::Closed)
+        .await
+        .unwrap();
+    for secret in [Some(OWN), None] {
+        let request = world.device_request("phone", secret);
+        assert_eq!(world.refused(&request).await, Reason::NotAuthorized);
+    }
+    world.device("known", OWN).await;
+    world.user("alice", "phone").await;
+}
+
+#[tokio::test]
+async fn registration_by_token_needs_the_apps_own() {
+    let world = World::new().await;
+    let app = &world.app.app_key;
+    let old = world
+        .directory
+        .set_registration(app, Registration::Token)
+        .await
+        .unwrap()
+        .unwrap();
+    let token = world
+        .directory
+        .set_registration(app, Registration::Token)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut request = world.device_request("phone", Some(OWN));
+    assert_eq!(world.refused(&request).await, Reason::NotAuthorized);
+    name_property(&mut request, "registration_token", old.expose());
+    assert_eq!(world.refused(&request).await, Reason::NotAuthorized);
+    request.user_properties.clear();
+    name_property(&mut request, "registration_token", token.expose());
+    world.connect(&request).await;
+    // Known from now on, by its secret alone.
+    world.device("phone", OWN).await;
+
+    // 3.1.1 brings it as the password and is issued a secret.
+    let by_password = world.device_request("plain", Some(token.expose()));
+    let secret = world
+        .connect(&by_password)
+        .await
+        .notice
+        .device_secret
+        .unwrap();
+    world.device("plain", secret.expose()).await;
+    assert_eq!(
+        world.refused(&by_password).await,
+        Reason::BadUserNameOrPassword
+    );
+}

@@ -1,0 +1,64 @@
+//! A database per test, on both kinds.
+
+use std::future::Future;
+
+use partyline_im::Im;
+use partyline_plugin::Plugin;
+use partyline_plugin::database::{Database, Pool};
+use partyline_plugin::sqlx;
+use partyline_testkit::{Backend, ScratchDatabase};
+
+/// Makes a test of each of these functions on SQLite, and on PostgreSQL in a module of its own.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            use partyline_testkit::Backend;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $crate::support::database::on(Backend::Sqlite, super::$name).await;
+            })+
+        }
+
+        mod postgres {
+            use partyline_testkit::Backend;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $crate::support::database::on(Backend::Postgres, super::$name).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Runs a test on a database of its own with the plugin's tables.
+pub(crate) async fn on<F: Future<Output = ()>>(backend: Backend, test: impl FnOnce(Database) -> F) {
+    let with_tables = async |database: Database| {
+        let tables = Im::migrations().unwrap();
+        database.migrate(Im::ID, tables).await.unwrap();
+        test(database).await;
+    };
+    ScratchDatabase::run(backend, with_tables).await.unwrap();
+}
+
+/// Makes the database refuse every message whose content holds `poison`.
+pub(crate) async fn refuse_poison(database: &Database) {
+    match database.pool() {
+        Pool::Sqlite { writer, .. } => {
+            let trigger = "CREATE TRIGGER poison BEFORE INSERT ON im_message
+                 WHEN NEW.content LIKE '%poison%' BEGIN SELECT RAISE(ABORT, 'poison'); END";
+            sqlx::query(trigger).execute(writer).await.unwrap();
+        }
+        Pool::Postgres(pool) => {
+            for sql in [
+                "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'poison'; END $$",
+                "CREATE TRIGGER poison BEFORE INSERT ON im_message FOR EACH ROW
+                 WHEN (NEW.content LIKE '%poison%') EXECUTE FUNCTION poison()",
+            ] {
+                sqlx::query(sql).execute(pool).await.unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a plugin is given when it is built.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::database::Database;
+use crate::services::Services;
+use crate::{BrokerHandle, Clock, Tasks};
+
+/// Everything a plugin can do, as handles. All are cheap to clone.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PluginContext {
+    /// Deliveries, sessions, kicks.
+    pub broker: BrokerHandle,
+    /// The database, with its write queue.
+    pub database: Database,
+    /// What other plugins provide.
+    pub services: Services,
+    /// Background work.
+    pub tasks: Tasks,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where files may be kept.
+    pub data_dir: Arc<Path>,
+}
+
+impl PluginContext {
+    /// A context; made by the host and by test doubles.
+    pub fn new(
+        broker: BrokerHandle,
+        database: Database,
+        services: Services,
+        tasks: Tasks,
+        clock: Clock,
+        data_dir: Arc<Path>,
+    ) -> Self {
+        Self {
+            broker,
+            database,
+            services,
+            tasks,
+            clock,
+            data_dir,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Filters: hooks that decide in line, each with its own verdict.
+//!
+//! A packet meets them in the order of [`Phase`], then of `[plugins] enabled`. Every call has a
+//! panic guard and a deadline; what happens on a fault is said at registration by [`OnFault`].
+
+mod access;
+mod authenticate;
+mod publish;
+
+use std::time::Duration;
+
+pub use access::{AccessVerdict, AuthorizePublish, AuthorizeSubscribe, SubscribeRequest};
+pub use authenticate::{Admission, AuthVerdict, Authenticate, ConnectRefusal, ConnectRequest};
+pub use publish::{PublishFilter, Verdict};
+
+/// How long a filter may take before it counts as faulty, unless registered otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);
+
+/// What a filter returns: a verdict, or why it could not reach one.
+pub type HookResult<V> = Result<V, HookError>;
+
+/// A filter could not decide; the policy of its registration decides instead.
+#[derive(Debug, thiserror::Error)]
+#[error("hook failed")]
+pub struct HookError(#[from] Box<dyn std::error::Error + Send + Sync>);
+
+impl HookError {
+    /// A fault with its cause.
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+/// Where in the way of a packet a filter stands. Rewriting comes before authorizing, so that what
+/// is authorized is what is routed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// May change topic and payload before anything is decided.
+    Rewrite,
+    /// Access rules; these are [`AuthorizePublish`] and [`AuthorizeSubscribe`].
+    Authorize,
+    /// May refuse what is malformed.
+    Validate,
+    /// May change the payload of what was accepted.
+    Transform,
+    /// May take the message instead of the router.
+    Handle,
+}
+
+/// What decides when a filter faults: an error, a panic, a missed deadline, an open breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFault {
+    /// The packet is refused.
+    #[default]
+    Deny,
+    /// The filter is passed over.
+    Skip,
+}
+
+/// Which topics a publish filter sees. Checked before anything is allocated for the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All plain topics, none that begin with `$`.
+    Plain,
+    /// Topics that begin with this.
+    Prefix(&'static str),
+}
+
+impl Scope {
+    /// Whether a topic is in scope.
+    pub fn contains(self, topic: &str) -> bool {
+        match self {
+            Self::Plain => !topic.starts_with('$'),
+            Self::Prefix(prefix) => topic.starts_with(prefix),
+        }
+    }
+}

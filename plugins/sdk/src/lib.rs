@@ -1,0 +1,56 @@
+//! What a Partyline plugin author depends on, and all that they depend on.
+//!
+//! A plugin is a type that implements [`Plugin`]: [`Plugin::build`] makes it, [`Plugin::register`]
+//! declares the topics it owns, the commands it answers and the hooks it runs. Everything it can do
+//! to the broker goes through the handles of its [`PluginContext`].
+//!
+//! The crates whose types appear in this API are re-exported, so that versions agree.
+#![warn(missing_docs)]
+
+mod broker;
+mod clock;
+mod command;
+mod context;
+pub mod database;
+mod hooks;
+mod identity;
+mod message;
+mod outlet;
+mod plugin;
+mod registrar;
+pub mod services;
+mod session;
+mod tasks;
+
+pub use async_trait::async_trait;
+pub use axum;
+pub use bytes;
+pub use figment;
+pub use partyline_protocol as protocol;
+pub use partyline_protocol::Reason;
+pub use serde;
+pub use sqlx;
+pub use tokio_util::sync::CancellationToken;
+pub use tracing;
+
+pub use broker::{
+    Broker, BrokerHandle, Delivery, Gone, Kick, PublishError, Tracked, TrackedOutcome,
+};
+pub use clock::Clock;
+pub use command::{CommandCx, CommandFuture, CommandHandler, CommandReply};
+pub use context::PluginContext;
+pub use hooks::{
+    AccessVerdict, Admission, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
+    ConnectRefusal, ConnectRequest, DEFAULT_DEADLINE, HookError, HookResult, OnFault, Phase,
+    PublishFilter, Scope, SubscribeRequest, Verdict,
+};
+pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
+pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
+pub use outlet::{Audience, Outlet};
+pub use plugin::{DynPlugin, Health, Plugin, PluginFactory, Reload};
+pub use registrar::{
+    CommandEntry, Delegation, FilterOptions, HookEntry, Namespace, OutletEntry, PublishFilterEntry,
+    Registrar, Registrations,
+};
+pub use session::{SessionHandle, SessionId, SessionInfo};
+pub use tasks::Tasks;

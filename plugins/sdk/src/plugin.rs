@@ -1,0 +1,167 @@
+//! The plugin itself.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use figment::Figment;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Migrations;
+use crate::{PluginContext, Registrar};
+
+/// Whether a plugin can do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It can.
+    Up,
+    /// It cannot, and why.
+    Down(String),
+}
+
+/// What became of a new configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// It is in force.
+    Applied,
+    /// It needs a restart; nothing was changed.
+    RestartNeeded,
+}
+
+/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `run`, then on
+/// shutdown cancels `run` and calls `stop`.
+#[async_trait]
+pub trait Plugin: Sized + Send + Sync + 'static {
+    /// Stable id: its configuration table `[plugins.{ID}]`, its migrations table, its log name.
+    const ID: &'static str;
+
+    /// Its configuration. Use `#[serde(deny_unknown_fields)]`, so that a mistyped key is an error.
+    type Config: DeserializeOwned + Serialize + Send + Sync + 'static;
+
+    /// Its tables, brought up to date before `build`.
+    fn migrations() -> Option<Migrations> {
+        None
+    }
+
+    /// Makes it. No packets flow yet; an error keeps the broker from starting and names the plugin.
+    async fn build(cx: PluginContext, config: Self::Config) -> anyhow::Result<Self>;
+
+    /// Declares namespaces, commands, outlets, hooks and services. Called once, after `build`.
+    fn register(self: &Arc<Self>, registrar: &mut Registrar);
+
+    /// Long-running work, started once all plugins are registered.
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
+        stop.cancelled().await;
+        Ok(())
+    }
+
+    /// Takes a new configuration.
+    async fn reload(&self, _config: Self::Config) -> anyhow::Result<Reload> {
+        Ok(Reload::RestartNeeded)
+    }
+
+    /// Whether it can work.
+    async fn health(&self) -> Health {
+        Health::Up
+    }
+
+    /// Flushes, after connections are closed and `run` has ended.
+    async fn stop(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// A built plugin with its types erased; implemented for every [`Plugin`].
+#[async_trait]
+pub trait DynPlugin: Send + Sync + 'static {
+    /// [`Plugin::register`].
+    fn register(self: Arc<Self>, registrar: &mut Registrar);
+    /// [`Plugin::run`].
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()>;
+    /// [`Plugin::health`].
+    async fn health(&self) -> Health;
+    /// [`Plugin::stop`].
+    async fn stop(&self) -> anyhow::Result<()>;
+}
+
+#[async_trait]
+impl<P: Plugin> DynPlugin for P {
+    fn register(self: Arc<Self>, registrar: &mut Registrar) {
+        Plugin::register(&self, registrar);
+    }
+
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
+        Plugin::run(self, stop).await
+    }
+
+    async fn health(&self) -> Health {
+        Plugin::health(self).await
+    }
+
+    async fn stop(&self) -> anyhow::Result<()> {
+        Plugin::stop(self).await
+    }
+}
+
+type Building = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn DynPlugin>>> + Send>>;
+
+/// How the host makes a plugin: its id, its tables, and its constructor.
+pub struct PluginFactory {
+    /// [`Plugin::ID`].
+    pub id: &'static str,
+    /// [`Plugin::migrations`].
+    pub migrations: Option<Migrations>,
+    check: fn(&Figment) -> Result<(), Box<figment::Error>>,
+    build: Box<dyn FnOnce(PluginContext, Figment) -> Building + Send>,
+}
+
+impl PluginFactory {
+    /// The factory of `P`.
+    pub fn of<P: Plugin>() -> Self {
+        Self {
+            id: P::ID,
+            migrations: P::migrations(),
+            check: |figment| extract::<P>(figment).map(drop),
+            build: Box::new(|cx, figment| {
+                Box::pin(async move {
+                    let config = extract::<P>(&figment)?;
+                    let plugin: Arc<dyn DynPlugin> = Arc::new(P::build(cx, config).await?);
+                    Ok(plugin)
+                })
+            }),
+        }
+    }
+
+    /// Whether its part of the configuration holds; the error names file and key.
+    pub fn check(&self, figment: &Figment) -> Result<(), Box<figment::Error>> {
+        (self.check)(figment)
+    }
+
+    /// Reads its part of the configuration and builds it.
+    pub async fn build(
+        self,
+        cx: PluginContext,
+        figment: Figment,
+    ) -> anyhow::Result<Arc<dyn DynPlugin>> {
+        (self.build)(cx, figment).await
+    }
+}
+
+impl std::fmt::Debug for PluginFactory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PluginFactory({})", self.id)
+    }
+}
+
+/// The plugin's table, or an empty one so that serde's defaults apply.
+fn extract<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
+    let key = format!("plugins.{}", P::ID);
+    let empty = figment::providers::Serialized::default(&key, figment::value::Dict::new());
+    Figment::from(empty)
+        .merge(figment)
+        .extract_inner(&key)
+        .map_err(Box::new)
+}

@@ -1,0 +1,131 @@
+//! A plugin whose filters do what the topic tells them: `{policy}/{phase}/{action}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use partyline_plugin::{
+    FilterOptions, HookError, HookResult, Message, OnFault, Phase, Plugin, PluginContext,
+    PublishFilter, Reason, Registrar, Scope, SessionInfo, Verdict,
+};
+use partyline_protocol::{TopicLimits, TopicName};
+use serde_json::Value;
+
+use super::demo::Config;
+
+pub(super) struct Sieve {
+    calls: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Sieve {
+    /// The filters that were called since the last look, in order.
+    pub(super) fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.calls.lock())
+    }
+}
+
+struct Filter {
+    name: &'static str,
+    calls: Arc<Mutex<Vec<&'static str>>>,
+}
+
+#[async_trait]
+impl PublishFilter for Filter {
+    async fn on_publish(&self, _: &SessionInfo, message: &mut Message) -> HookResult<Verdict> {
+        self.calls.lock().push(self.name);
+        let topic = message.topic.as_str().to_owned();
+        let Some((phase, action)) = topic
+            .split_once('/')
+            .and_then(|(_, rest)| rest.split_once('/'))
+        else {
+            return Ok(Verdict::Next);
+        };
+        if phase != self.name {
+            return Ok(Verdict::Next);
+        }
+        Ok(match action {
+            "accept" => Verdict::Accept,
+            "consume" => Verdict::Consume,
+            "reject" => Verdict::Reject(Reason::QuotaExceeded),
+            "disconnect" => Verdict::Disconnect(Reason::MessageRateTooHigh),
+            "payload" => {
+                message.payload = "rewritten".into();
+                Verdict::Next
+            }
+            "topic" => {
+                message.topic = parsed("moved");
+                Verdict::Next
+            }
+            "secret" => {
+                message.topic = parsed("secret/x");
+                Verdict::Next
+            }
+            "error" => return Err(HookError::new("on purpose")),
+            "panic" => panic!("on purpose"),
+            "late-panic" => {
+                tokio::task::yield_now().await;
+                panic!("on purpose")
+            }
+            "hang" => std::future::pending().await,
+            "wait" => {
+                tokio::task::yield_now().await;
+                Verdict::Next
+            }
+            _ => Verdict::Next,
+        })
+    }
+}
+
+fn parsed(topic: &str) -> TopicName {
+    TopicName::parse(topic, &TopicLimits::default()).expect("a topic")
+}
+
+#[async_trait]
+impl Plugin for Sieve {
+    const ID: &'static str = "sieve";
+    type Config = Config;
+
+    async fn build(_: PluginContext, _: Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            calls: Arc::default(),
+        })
+    }
+
+    fn register(self: &Arc<Self>, registrar: &mut Registrar) {
+        registrar
+            .provides(Arc::clone(self))
+            .owns("$x/sieve/")
+            .command(
+                "$x/sieve/hello",
+                "$x/sieve/answers",
+                self,
+                |_, _, _: Value| async { Ok("hello") },
+            );
+        // Last things first, so that the order of phases is not the order of registration.
+        let filters = [
+            ("handle", Phase::Handle),
+            ("transform", Phase::Transform),
+            ("transform-2", Phase::Transform),
+            ("validate", Phase::Validate),
+            ("rewrite", Phase::Rewrite),
+        ];
+        for (prefix, on_fault) in [
+            ("deny/", OnFault::Deny),
+            ("skip/", OnFault::Skip),
+            ("$x/sieve/", OnFault::Deny),
+        ] {
+            for (name, phase) in filters {
+                let filter = Arc::new(Filter {
+                    name,
+                    calls: Arc::clone(&self.calls),
+                });
+                let options = FilterOptions {
+                    deadline: Duration::from_millis(50),
+                    on_fault,
+                };
+                registrar.publish_filter(phase, Scope::Prefix(prefix), options, filter);
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Whole-system tests over real sockets, one module an area.
+
+mod chat;
+mod isolation;
+mod kernel;
+mod kill;
+mod session_rules;
+mod traps;

@@ -1,0 +1,116 @@
+//! Which device a connection sits on: nobody takes over another's session by guessing a client id.
+
+use partyline_testkit::{Packet, RawClient, Version};
+use serde_json::json;
+
+use super::entrance::{SECRET, code, device, enter, open_server, open_server_with};
+use crate::chat::stage::{batch, listen, say};
+
+/// Fails if the broker has ended the connection.
+async fn is_undisturbed(client: &mut RawClient) -> anyhow::Result<()> {
+    client.ping().await?;
+    let end = client
+        .unasked()
+        .find(|packet| matches!(packet, Packet::Disconnect(..)));
+    assert_eq!(end, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_does_not_take_over_a_device_without_its_secret() -> anyhow::Result<()> {
+    let server = open_server().await?;
+    let (mut kiosk, theirs) = enter(&server, &device(&server, "kiosk")).await?;
+    let mut alice = server.user(Version::V5, "alice", "phone");
+    alice.client_id = "kiosk".to_owned();
+    let (_alice, own) = enter(&server, &alice).await?;
+    assert_ne!(own["registration_id"], theirs["registration_id"]);
+    is_undisturbed(&mut kiosk).await?;
+    let wrong = alice.user_property("device_secret", "fedcba9876543210");
+    assert_eq!(code(&server, &wrong).await?, 0x86);
+    is_undisturbed(&mut kiosk).await?;
+    server.discard().await
+}
+
+#[tokio::test]
+async fn a_user_with_the_devices_secret_sits_on_the_device() -> anyhow::Result<()> {
+    let server = open_server().await?;
+    let (mut kiosk, theirs) = enter(&server, &device(&server, "kiosk")).await?;
+    let mut alice = server.user(Version::V5, "alice", "phone");
+    alice.client_id = "kiosk".to_owned();
+    let alice = alice.user_property("device_secret", SECRET);
+    let (mut alice, own) = enter(&server, &alice).await?;
+    assert_eq!(own["registration_id"], theirs["registration_id"]);
+    assert_eq!(own["username"], "alice");
+    assert_eq!(kiosk.disconnected().await?, 0x8e, "it is the same session");
+    is_undisturbed(&mut alice).await?;
+    server.discard().await
+}
+
+#[tokio::test]
+async fn a_user_does_not_take_over_another_users_device() -> anyhow::Result<()> {
+    let server = open_server().await?;
+    let options = server.user(Version::V5, "alice", "phone").persistent(3600);
+    let (mut alice, theirs) = enter(&server, &options).await?;
+    let mut bobby = server.user(Version::V5, "bobby", "phone").persistent(3600);
+    bobby.client_id = "alice-phone".to_owned();
+    let (mut bobby, own) = enter(&server, &bobby).await?;
+    assert_ne!(own["registration_id"], theirs["registration_id"]);
+    is_undisturbed(&mut alice).await?;
+    // Each has its own place in its own stream.
+    listen(&mut alice).await?;
+    listen(&mut bobby).await?;
+    say(&mut alice, "alice", "to myself").await?;
+    assert_eq!(batch(&mut alice).await?.1.texts(), ["to myself"]);
+    crate::chat::stage::hears_nothing(&mut bobby).await?;
+    server.discard().await
+}
+
+#[tokio::test]
+async fn the_same_session_takes_over() -> anyhow::Result<()> {
+    let server = open_server().await?;
+    let mut users = Vec::new();
+    for version in [Version::V5, Version::V311] {
+        users.push(server.user(version, "alice", "phone"));
+    }
+    let devices = vec![device(&server, "kiosk"), device(&server, "kiosk")];
+    for pair in [users, devices] {
+        let mut first = server.connect(&pair[0]).await?;
+        let mut second = server.connect(&pair[1]).await?;
+        assert_eq!(first.disconnected().await?, 0x8e);
+        first.closed().await?;
+        is_undisturbed(&mut second).await?;
+    }
+    server.discard().await
+}
+
+#[tokio::test]
+async fn an_empty_client_id_gets_one_and_leaves_no_device() -> anyhow::Result<()> {
+    let server = open_server_with("[plugins.accounts.devices]\nper_user = 2\n").await?;
+    let mut options = server.user(Version::V5, "alice", "phone");
+    options.client_id = String::new();
+    let mut seen = Vec::new();
+    // More than a user may have devices: those before are gone.
+    for _ in 0..4 {
+        let (client, connack) = super::entrance::knock(&server, &options).await?;
+        assert_eq!(connack.code, 0);
+        let assigned = connack.properties.get(0x12).cloned();
+        assert!(assigned.is_some() && !seen.contains(&assigned));
+        seen.push(assigned);
+        client.disconnect(0).await?;
+    }
+    server.discard().await
+}
+
+#[tokio::test]
+async fn a_user_has_a_limited_number_of_devices() -> anyhow::Result<()> {
+    let server = open_server_with("[plugins.accounts.devices]\nper_user = 2\n").await?;
+    let (_first, _) = enter(&server, &server.user(Version::V5, "alice", "one")).await?;
+    let (mut second, _) = enter(&server, &server.user(Version::V5, "alice", "two")).await?;
+    let third = server.user(Version::V5, "alice", "three");
+    assert_eq!(code(&server, &third).await?, 0x97);
+    // One that is logged in already may come back, and a logout makes room.
+    enter(&server, &server.user(Version::V5, "alice", "one")).await?;
+    second.ok("$im/session/logout", &json!({})).await?;
+    enter(&server, &third).await?;
+    server.discard().await
+}

@@ -1,0 +1,20 @@
+//! What client libraries do that would lose, double or block messages with a naive broker. Each
+//! test is a trap that the contract names.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test may panic, in its helpers too"
+)]
+
+mod explicit_acks;
+mod first_contacts;
+mod kicked_phones;
+mod late_pubacks;
+mod missing_handlers;
+mod mixed_pubacks;
+mod packet_sizes;
+mod refused_batches;
+mod republished_commands;
+mod resumed_sessions;
+mod subscription_forms;
+mod syncs;
