@@ -13,7 +13,7 @@ impl Outlet for InboxOutlet {
     async fn opened(&self, session: &Arc<SessionInfo>) {
         // A device without a user has no inbox; a login on its session opens one.
         if let Ok(inbox) = self.0.inbox_of(session) {
-            self.0.open(&inbox);
+            self.0.open(&inbox).await;
         }
     }
 

@@ -21,9 +21,12 @@ pub enum Audience {
 /// that nothing is sent to a client whose handlers are not yet in place.
 #[async_trait]
 pub trait Outlet: Send + Sync + 'static {
-    /// A subscription that covers the topic was granted; called after its SUBACK is queued, again
-    /// for every further subscription that covers it, and after a login on a session that already
-    /// has one. Must not wait for anything slow: the connection waits for it.
+    /// A subscription that covers the topic was granted; called again for every further
+    /// subscription that covers it, and after a login on a session that already has one.
+    ///
+    /// What is delivered from here on follows the SUBACK, which goes out when this returns, as
+    /// does the reply to the login. The connection waits for it: it may look at the database, and
+    /// must not wait for the client.
     async fn opened(&self, session: &Arc<SessionInfo>);
 
     /// The last covering subscription went, the user changed, or the connection ended. `session`

@@ -8,7 +8,6 @@ use crate::plugin::Im;
 
 impl Im {
     /// `$im/session/configure`.
-    #[expect(clippy::unused_async, reason = "commands are async functions")]
     pub(crate) async fn configure(
         self: Arc<Self>,
         cx: CommandCx,
@@ -16,6 +15,6 @@ impl Im {
     ) -> Result<Configured, RequestError> {
         user_of(&cx)?;
         let inbox = self.deliveries.inbox_of(&cx.session)?;
-        Ok(self.deliveries.configure(&inbox, &change))
+        Ok(self.deliveries.configure(&inbox, &change).await)
     }
 }

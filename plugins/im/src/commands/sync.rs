@@ -45,7 +45,7 @@ impl Im {
     ) -> Result<Synced, RequestError> {
         let user = user_of(&cx)?;
         let inbox = self.deliveries.inbox_of(&cx.session)?;
-        self.deliveries.open(&inbox);
+        self.deliveries.open(&inbox).await;
         let place = self
             .store
             .ensure_place(&user, &fresh_epoch())

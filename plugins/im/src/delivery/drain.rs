@@ -1,10 +1,12 @@
 //! The task that empties an inbox.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_plugin::{Outgoing, Payload, Qos, TrackedOutcome};
 use partyline_protocol::Seq;
+use tokio::sync::oneshot;
 
 use super::inbox::{Sending, Turn};
 use super::pack::{self, Chunk, PACKET_OVERHEAD};
@@ -12,12 +14,16 @@ use super::{Deliveries, Inbox, fresh_epoch};
 use crate::item::Viewing;
 use crate::store::{self, Start};
 
+/// Held until it is known where a device begins.
+pub(super) type Begun = oneshot::Sender<Infallible>;
+
 /// How long a task waits before it asks a failing database again.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Deliveries {
     /// Sends what is in an inbox, batch after batch, until nothing is left or it is closed.
-    pub(super) async fn drain(self: Arc<Self>, inbox: Arc<Inbox>) {
+    /// `begun` goes once the store was asked where the device is, and before anything is sent.
+    pub(super) async fn drain(self: Arc<Self>, inbox: Arc<Inbox>, mut begun: Option<Begun>) {
         // What was read and did not fit into the last batch.
         let mut rest = None;
         loop {
@@ -30,9 +36,14 @@ impl Deliveries {
                 }
                 Turn::Load(start) => {
                     rest = None;
-                    self.load(&inbox, start).await.map(|()| true)
+                    let loaded = self.load(&inbox, start).await;
+                    drop(begun.take());
+                    loaded.map(|()| true)
                 }
-                Turn::Send(sending) => self.send_next(&inbox, &sending, &mut rest).await,
+                Turn::Send(sending) => {
+                    drop(begun.take());
+                    self.send_next(&inbox, &sending, &mut rest).await
+                }
             };
             match step {
                 Ok(true) => {}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use dashmap::Entry;
 use partyline_plugin::{SessionId, SessionInfo};
 use partyline_protocol::{AppKey, Configure, Configured, ErrorCode, Member, RequestError, Seq};
+use tokio::sync::oneshot;
 
+use super::drain::Begun;
 use super::{Deliveries, Inbox};
 use crate::item::ReadyItem;
 
@@ -48,8 +50,11 @@ impl Deliveries {
         Ok(inbox)
     }
 
-    /// Starts delivery to a session, or starts it again after a refusal.
-    pub(crate) fn open(self: &Arc<Self>, inbox: &Arc<Inbox>) {
+    /// Starts delivery to a session, or starts it again after a refusal. Returns once the store
+    /// says where the device begins, or could not say it: whatever is sent to the user after the
+    /// SUBACK or the reply that follows reaches this device, even if another of the user's
+    /// acknowledges it first.
+    pub(crate) async fn open(self: &Arc<Self>, inbox: &Arc<Inbox>) {
         {
             // On the line before the store is asked: what is committed after that is announced.
             let mut line = self.lines.entry(inbox.owner.clone()).or_default();
@@ -58,7 +63,10 @@ impl Deliveries {
             }
         }
         if inbox.open() {
-            self.start(inbox);
+            let (begun, begins) = oneshot::channel();
+            self.start(inbox, Some(begun));
+            // Dropped, never sent, when the task knows or gives up.
+            let _ = begins.await;
         } else if inbox.is_over() {
             self.leave(inbox);
         }
@@ -100,19 +108,19 @@ impl Deliveries {
     }
 
     /// Changes how a session gets its stream.
-    pub(crate) fn configure(
+    pub(crate) async fn configure(
         self: &Arc<Self>,
         inbox: &Arc<Inbox>,
         change: &Configure,
     ) -> Configured {
         inbox.configure(inbox.settings().with(change));
         match change.deliver {
-            Some(true) => self.open(inbox),
+            Some(true) => self.open(inbox).await,
             Some(false) => {
                 inbox.close();
                 self.leave(inbox);
             }
-            None if inbox.settings().deliver => self.open(inbox),
+            None if inbox.settings().deliver => self.open(inbox).await,
             None => {}
         }
         inbox.settings()
@@ -167,13 +175,13 @@ impl Deliveries {
             .collect();
         drop(line);
         for inbox in idle {
-            self.start(&inbox);
+            self.start(&inbox, None);
         }
     }
 
-    fn start(self: &Arc<Self>, inbox: &Arc<Inbox>) {
+    fn start(self: &Arc<Self>, inbox: &Arc<Inbox>, begun: Option<Begun>) {
         self.tasks
-            .spawn_until_stop(Arc::clone(self).drain(Arc::clone(inbox)));
+            .spawn_until_stop(Arc::clone(self).drain(Arc::clone(inbox), begun));
     }
 
     pub(super) fn leave(&self, inbox: &Arc<Inbox>) {

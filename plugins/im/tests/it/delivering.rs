@@ -7,11 +7,13 @@ use partyline_plugin::{SessionInfo, TrackedOutcome};
 use partyline_protocol::{Configured, names};
 use serde_json::json;
 
+use crate::support::database;
 use crate::support::fixture::{self, Client, text_to};
 use crate::support::{Fixture, on_both, user};
 
 on_both!(
     nothing_is_sent_before_a_subscription,
+    a_subscription_is_answered_when_its_place_is_fixed,
     offline_messages_come_in_order,
     one_batch_at_a_time,
     each_batch_begins_where_the_last_one_ended,
@@ -58,6 +60,17 @@ async fn nothing_is_sent_before_a_subscription(database: Database) {
     assert!(bobby.pending().await.is_none());
     bobby.subscribe().await;
     assert_eq!(bobby.next().await.texts(), [(1, "hello".to_owned())]);
+}
+
+/// Else another device of the user could acknowledge what was sent after the answer, and this one
+/// would begin behind it.
+async fn a_subscription_is_answered_when_its_place_is_fixed(database: Database) {
+    let fixture = Fixture::new(database).await;
+    for device in 1..=20 {
+        let client = fixture.client("bobby", &format!("b{device}"));
+        client.subscribe().await;
+        assert_eq!(database::cursors(&fixture.database).await, device);
+    }
 }
 
 async fn offline_messages_come_in_order(database: Database) {

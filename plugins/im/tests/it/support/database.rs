@@ -42,6 +42,16 @@ pub(crate) async fn on<F: Future<Output = ()>>(backend: Backend, test: impl FnOn
     ScratchDatabase::run(backend, with_tables).await.unwrap();
 }
 
+/// How many devices have a place in a stream.
+pub(crate) async fn cursors(database: &Database) -> i64 {
+    let count = "SELECT count(*) FROM im_cursor";
+    let count = match database.pool() {
+        Pool::Sqlite { writer, .. } => sqlx::query_scalar(count).fetch_one(writer).await,
+        Pool::Postgres(pool) => sqlx::query_scalar(count).fetch_one(pool).await,
+    };
+    count.unwrap()
+}
+
 /// Makes the database refuse every message whose content holds `poison`.
 pub(crate) async fn refuse_poison(database: &Database) {
     match database.pool() {
