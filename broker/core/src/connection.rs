@@ -36,8 +36,11 @@ use crate::transport::Transport;
 
 pub(crate) use authorize::covered_outlets;
 
-/// Bytes of output after which nothing more is read or taken from the queue.
-const HIGH_WATER: usize = 64 * 1024;
+/// Bytes of output after which nothing more is taken from the queue.
+const QUEUE_WATER: usize = 64 * 1024;
+/// Bytes of output beyond what the queue may bring after which nothing more is read. The queue
+/// alone must never reach this mark: who reads slowly is heard all the same.
+const ANSWER_WATER: usize = 64 * 1024;
 /// How long the last packets of a connection may take to leave.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
@@ -112,6 +115,13 @@ impl Connection {
         }
     }
 
+    /// Whether the client's answers do not pile up. The last message that the queue brings may go
+    /// over its mark by a whole packet.
+    fn has_room(&self) -> bool {
+        let largest = self.kernel.config.limits.packet_bytes as usize;
+        self.wire.output.len() < QUEUE_WATER + largest + ANSWER_WATER
+    }
+
     fn fill_output(&mut self) {
         let (id, output) = (self.attachment.id, &mut self.wire.output);
         self.session.fill(id, self.fill, output);
@@ -128,8 +138,7 @@ impl Connection {
             let pause = u32::try_from(secs).unwrap_or(u32::MAX);
             self.attachment.seen(coarse_secs().saturating_add(pause));
         }
-        let may_read =
-            resume.is_none() && !self.pending.is_full() && self.wire.output.len() < HIGH_WATER;
+        let may_read = resume.is_none() && !self.pending.is_full() && self.has_room();
         self.wire.release_empty();
         let (attachment, wire) = (&self.attachment, &mut self.wire);
         tokio::select! {

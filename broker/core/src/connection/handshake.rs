@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use super::pace::Pace;
 use super::pending::Pending;
 use super::wire::{Wire, poll_read};
-use super::{Connection, FLUSH_TIME, HIGH_WATER};
+use super::{Connection, FLUSH_TIME, QUEUE_WATER};
 use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::packet::{ConnAck, Connect, Will};
@@ -339,7 +339,7 @@ async fn attach(
             version: connect.version,
             window,
             max_packet: connect.max_packet_size,
-            high_water: HIGH_WATER,
+            high_water: QUEUE_WATER,
         },
         attachment,
         wire: Wire::new(input),

@@ -2,7 +2,7 @@
 
 use partyline_plugin::Reason;
 
-use super::{Connection, HIGH_WATER};
+use super::Connection;
 use crate::codec::Answer;
 use crate::packet::{Packet, ProtocolError};
 
@@ -18,7 +18,7 @@ pub(super) enum Flow {
 impl Connection {
     /// Handles the packets that have come, as far as the client may go on.
     pub(super) async fn handle_input(&mut self) -> Result<Flow, ProtocolError> {
-        while self.wire.output.len() < HIGH_WATER
+        while self.has_room()
             && !self.pending.is_full()
             && self.pace.paused_until().is_none()
         {
