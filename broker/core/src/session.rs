@@ -4,11 +4,13 @@ mod attachment;
 mod in_flight;
 mod outbound;
 mod publication;
+mod received;
 mod registry;
 mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
 pub(crate) use publication::Publication;
+pub(crate) use received::{Arrival, InWork, Slot};
 pub(crate) use registry::{Attached, Detach, Registry};
 pub(crate) use state::{Session, WillMessage};

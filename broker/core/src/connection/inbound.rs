@@ -81,7 +81,7 @@ impl Connection {
     }
 
     fn on_pubrel(&mut self, id: u16) {
-        let known = self.session.state().received.remove(&id);
+        let known = self.session.state().received.release(id);
         let reason = if known {
             Reason::Success
         } else {

@@ -1,6 +1,6 @@
 //! The part of a session that outlives its connections.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
 use tokio::time::Instant;
 
+use super::received::Received;
 use super::{Attachment, Enqueued, Fill, Outbound, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
@@ -37,8 +38,7 @@ pub(crate) struct State {
     pub(crate) outbound: Outbound,
     /// Subscriptions to plain topics.
     pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
-    /// QoS 2 packet ids whose message is done and whose PUBREL has not come.
-    pub(crate) received: HashSet<u16>,
+    pub(crate) received: Received,
     /// How long it is kept without a connection, seconds.
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
@@ -88,7 +88,7 @@ impl Session {
             attachment: None,
             outbound: Outbound::new(rand::random()),
             subscriptions: HashMap::new(),
-            received: HashSet::new(),
+            received: Received::default(),
             expiry_secs,
             detached: None,
             will: None,
