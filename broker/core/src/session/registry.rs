@@ -50,46 +50,58 @@ impl Registry {
         will: Option<WillMessage>,
     ) -> Attached {
         let info = attachment.info();
-        let key = info.device.clone();
-        let fresh = || Arc::new(Session::new(key.clone(), Arc::clone(space), expiry_secs));
+        let (key, registration) = (&info.device, &info.principal.registration);
+        let give = |session: &Arc<Session>, state: &mut State| {
+            self.index(session, attachment);
+            state.attach(attachment, expiry_secs, will);
+        };
+        let fresh = || Session::new(key.clone(), registration.clone(), Arc::clone(space));
         let (session, present, old_will) = match self.devices.entry(key.clone()) {
             Entry::Vacant(entry) => {
-                let session = fresh();
-                session.state().attach(attachment, expiry_secs, will);
+                let session = Arc::new(fresh());
+                give(&session, &mut session.state());
                 entry.insert(Arc::clone(&session));
                 (session, false, None)
             }
             Entry::Occupied(mut entry) => {
                 let old = Arc::clone(entry.get());
                 let mut state = old.state();
-                // Without an expiry, a session ends with its connection, which ends now.
-                let goes_on = !clean_start && !state.ended && state.expiry_secs > 0;
+                // Without an expiry, a session ends with its connection, which ends now. A device
+                // that was forgotten leaves nothing to the next one of its name.
+                let goes_on = !clean_start
+                    && !state.ended
+                    && state.expiry_secs > 0
+                    && old.registration == *registration;
                 let old_will = self.take_over(&mut state, goes_on);
                 if goes_on {
-                    state.attach(attachment, expiry_secs, will);
+                    give(&old, &mut state);
                     drop(state);
                     (old, true, old_will)
                 } else {
                     drop(state);
                     old.close();
-                    let session = fresh();
-                    session.state().attach(attachment, expiry_secs, will);
+                    let session = Arc::new(fresh());
+                    give(&session, &mut session.state());
                     entry.insert(Arc::clone(&session));
                     (session, false, old_will)
                 }
             }
         };
-        self.connections.insert(
-            attachment.id,
-            (Arc::clone(&session), Arc::clone(attachment)),
-        );
-        if let Some(user) = info.principal.username() {
-            self.index_user(attachment.id, &key.app, user);
-        }
         Attached {
             session,
             present,
             will: old_will,
+        }
+    }
+
+    /// Makes a connection known. Called under its session's lock before the session has it, so
+    /// that whoever takes it from the session finds what there is to forget.
+    fn index(&self, session: &Arc<Session>, attachment: &Arc<Attachment>) {
+        let info = attachment.info.load();
+        let connection = (Arc::clone(session), Arc::clone(attachment));
+        self.connections.insert(attachment.id, connection);
+        if let Some(user) = info.principal.username() {
+            self.index_user(attachment.id, &info.device.app, user);
         }
     }
 
@@ -139,15 +151,14 @@ impl Registry {
 
     /// Ends a session and its connection, if any, without its will.
     pub(crate) fn end(&self, session: &Arc<Session>, stop: Stop) {
-        let attachment = {
+        {
             let mut state = session.state();
             state.ended = true;
             state.will = None;
-            state.attachment.take()
-        };
-        if let Some(attachment) = attachment {
-            self.unindex(&attachment);
-            attachment.signal.stop(stop);
+            if let Some(attachment) = state.attachment.take() {
+                self.unindex(&attachment);
+                attachment.signal.stop(stop);
+            }
         }
         self.remove(session);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
-use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::protocol::{RegistrationId, TopicFilter};
 use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
 use tokio::time::Instant;
 
@@ -27,6 +27,8 @@ pub(crate) struct WillMessage {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) key: DeviceKey,
+    /// Of the device that it was made for: another device may come to the same key.
+    pub(super) registration: Option<RegistrationId>,
     pub(crate) space: Arc<AppSpace>,
     state: Mutex<State>,
 }
@@ -83,19 +85,24 @@ impl State {
 }
 
 impl Session {
-    pub(crate) fn new(key: DeviceKey, space: Arc<AppSpace>, expiry_secs: u32) -> Self {
+    pub(crate) fn new(
+        key: DeviceKey,
+        registration: Option<RegistrationId>,
+        space: Arc<AppSpace>,
+    ) -> Self {
         let state = State {
             attachment: None,
             outbound: Outbound::new(rand::random()),
             subscriptions: HashMap::new(),
             received: Received::default(),
-            expiry_secs,
+            expiry_secs: 0,
             detached: None,
             will: None,
             ended: false,
         };
         Self {
             key,
+            registration,
             space,
             state: Mutex::new(state),
         }
