@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
 use partyline_plugin::{
     Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, Payload, ProtocolVersion,
-    PublishError, Qos, SessionHandle, SessionId, SessionInfo, Tracked, UserLogin,
+    PublishError, Qos, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome,
+    UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
@@ -23,6 +24,7 @@ impl Kernel {
         };
         let v5 = attachment.info.load().version == ProtocolVersion::V5;
         let Some(frame) = frame_of(v5, message, guarantee.has_id()) else {
+            guarantee.end(TrackedOutcome::TooLarge);
             return Delivery::Full;
         };
         let mut state = session.state();
@@ -104,7 +106,7 @@ impl Broker for Kernel {
 
     fn deliver_tracked(&self, to: SessionHandle, message: Outgoing) -> Tracked {
         let (sender, tracked) = Tracked::new();
-        // On failure the sender is dropped, which reads as gone.
+        // The outcome says how it ended, also where it was not queued.
         let _ = self.enqueue(to, message, Guarantee::Tracked(sender));
         tracked
     }
