@@ -13,4 +13,4 @@ pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
 pub(crate) use publication::Publication;
 pub(crate) use received::{Arrival, InWork, Slot};
 pub(crate) use registry::{Attached, Detach, Registry};
-pub(crate) use state::{Session, WillMessage};
+pub(crate) use state::{Session, State, WillMessage};

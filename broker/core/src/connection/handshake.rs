@@ -13,11 +13,11 @@ use partyline_plugin::{
     Origin, Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
 };
 use rand::distr::{Alphanumeric, SampleString};
-use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
 use super::pending::Pending;
-use super::wire::{Wire, poll_read};
+use super::wire::{Wire, part, poll_read};
 use super::{Connection, FLUSH_TIME, QUEUE_WATER};
 use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
@@ -54,7 +54,7 @@ pub(super) async fn accept(
         Err(refusal) => {
             tracing::info!(%peer, reason = %refusal.reason, "connection refused");
             let with_message = connect.request_problem_information;
-            refuse(transport, codec, &refusal, with_message).await;
+            refuse(&kernel.stopping, transport, codec, &refusal, with_message).await;
             None
         }
     }
@@ -74,7 +74,7 @@ async fn read_connect(
                 tracing::info!(%error, "no valid CONNECT");
                 if let Some(version) = version {
                     let refusal = ConnectRefusal::because(error.reason, error.detail);
-                    refuse(transport, Codec::new(version, max), &refusal, true).await;
+                    refuse(&kernel.stopping, transport, Codec::new(version, max), &refusal, true).await;
                 }
                 return None;
             }
@@ -87,6 +87,7 @@ async fn read_connect(
 }
 
 async fn refuse(
+    stopping: &CancellationToken,
     transport: &mut Transport,
     mut codec: Codec,
     refusal: &ConnectRefusal,
@@ -95,12 +96,7 @@ async fn refuse(
     let mut output = BytesMut::new();
     let message = refusal.message.as_deref().filter(|_| with_message);
     codec.refuse(refusal.reason, message, &mut output);
-    let answer = async {
-        if transport.write_all_buf(&mut output).await.is_ok() {
-            // The peer may have closed its side already.
-            let _ = transport.shutdown().await;
-        }
-    };
+    let answer = part(transport, &mut output, stopping);
     // A peer that does not take its refusal is closed without it.
     let _ = tokio::time::timeout(FLUSH_TIME, answer).await;
 }

@@ -113,12 +113,17 @@ impl Session {
         self.state.lock()
     }
 
+    /// The state if the session belongs to that connection now.
+    pub(crate) fn held_by(&self, connection: SessionId) -> Option<MutexGuard<'_, State>> {
+        let state = self.state();
+        let holder = state.attachment.as_ref().map(|attachment| attachment.id);
+        (holder == Some(connection)).then_some(state)
+    }
+
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
     /// taken over would carry the messages away.
     pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) {
-        let mut state = self.state();
-        let holder = state.attachment.as_ref().map(|attachment| attachment.id);
-        if holder == Some(connection) {
+        if let Some(mut state) = self.held_by(connection) {
             state.outbound.fill(fill, output);
         }
     }
