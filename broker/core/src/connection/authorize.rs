@@ -63,15 +63,6 @@ impl HookTable {
 }
 
 impl Connection {
-    pub(super) async fn authorize_subscribe(
-        &mut self,
-        filter: &TopicFilter,
-        qos: Qos,
-    ) -> Result<(), Reason> {
-        let hooks = self.kernel.hooks.load_full();
-        hooks.may_subscribe(&self.info(), filter, qos).await
-    }
-
     /// Grants a filter under `$` if it covers any outlet that this session may hear.
     pub(super) fn grant_outlets(&self, filter: &TopicFilter) -> Result<Qos, Reason> {
         let hooks = self.kernel.hooks.load();

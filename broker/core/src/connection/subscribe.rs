@@ -71,8 +71,17 @@ impl Connection {
             let qos = self.grant_outlets(&filter)?;
             return Ok((qos, Granted::Outlets(filter)));
         }
-        self.authorize_subscribe(&filter, options.qos).await?;
-        let mut state = self.session.state();
+        let hooks = self.kernel.hooks.load_full();
+        let mut state = loop {
+            let info = self.info();
+            hooks.may_subscribe(&info, &filter, options.qos).await?;
+            let state = self.held().ok_or(Reason::UnspecifiedError)?;
+            // A login that came while the hooks decided has authorized again what was saved by
+            // then. This was not, so they decide again.
+            if self.attachment.info.load().login == info.login {
+                break state;
+            }
+        };
         let new = !state.subscriptions.contains_key(&filter);
         if new && state.subscriptions.len() >= self.kernel.config.limits.subscriptions {
             return Err(Reason::QuotaExceeded);
@@ -128,7 +137,12 @@ impl Connection {
         let existed = if filter.as_str().starts_with('$') {
             self.leave_outlets(&filter).await
         } else {
-            let removed = self.session.state().subscriptions.remove(&filter);
+            // Under the lock, so that the router says what the session does, also when another
+            // connection takes over now.
+            let Some(mut state) = self.held() else {
+                return Reason::UnspecifiedError;
+            };
+            let removed = state.subscriptions.remove(&filter);
             self.session.space.unsubscribe(&filter, &self.session);
             removed.is_some()
         };
