@@ -38,7 +38,7 @@ use crate::session::{Attachment, Detach, Fill, Session, State, Stop};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
-pub(crate) use authorize::covered_outlets;
+pub(crate) use authorize::{Refused, covered_outlets};
 
 /// Bytes of output after which nothing more is taken from the queue.
 const QUEUE_WATER: usize = 64 * 1024;
@@ -75,9 +75,16 @@ enum End {
     Stopped(Stop),
 }
 
-/// Serves one socket from its first byte to its last.
-pub(crate) async fn serve(kernel: Arc<Kernel>, mut transport: Transport, peer: SocketAddr) {
-    let Some(mut connection) = handshake::accept(&kernel, &mut transport, peer).await else {
+/// Serves one socket from its first byte of MQTT to its last. Who is let in is decided by the
+/// deadline.
+pub(crate) async fn serve(
+    kernel: Arc<Kernel>,
+    mut transport: Transport,
+    peer: SocketAddr,
+    deadline: Instant,
+) {
+    let accepted = handshake::accept(&kernel, &mut transport, peer, deadline);
+    let Some(mut connection) = accepted.await else {
         return;
     };
     let run = AssertUnwindSafe(connection.run(&mut transport)).catch_unwind();

@@ -75,7 +75,7 @@ impl Connection {
         let attachment = Arc::clone(&self.attachment);
         let version = self.codec.version();
         // In a task of its own: it is finished even if its connection is not there any more.
-        self.kernel.connections.spawn(async move {
+        self.kernel.spawn(async move {
             let result = done(running.await);
             if let Some(work) = work {
                 work.finish(version, result);

@@ -27,6 +27,8 @@ pub(crate) struct Attached {
     pub(crate) session: Arc<Session>,
     /// Whether saved state was there.
     pub(crate) present: bool,
+    /// The session's expiry before this connection.
+    pub(crate) previous_expiry: u32,
     /// The will of the connection that was taken over, now due.
     pub(crate) will: Option<WillMessage>,
 }
@@ -56,6 +58,7 @@ impl Registry {
             state.attach(attachment, expiry_secs, will);
         };
         let fresh = || Session::new(key.clone(), registration.clone(), Arc::clone(space));
+        let mut previous_expiry = 0;
         let (session, present, old_will) = match self.devices.entry(key.clone()) {
             Entry::Vacant(entry) => {
                 let session = Arc::new(fresh());
@@ -73,6 +76,7 @@ impl Registry {
                     && state.expiry_secs > 0
                     && old.registration == *registration;
                 let old_will = self.take_over(&mut state, goes_on);
+                previous_expiry = state.expiry_secs;
                 if goes_on {
                     give(&old, &mut state);
                     drop(state);
@@ -90,6 +94,7 @@ impl Registry {
         Attached {
             session,
             present,
+            previous_expiry,
             will: old_will,
         }
     }
@@ -262,6 +267,16 @@ impl Registry {
     pub(crate) fn sessions_of_app(&self, app: &AppKey) -> Vec<Arc<Session>> {
         let of_app = self.devices.iter().filter(|entry| entry.key().app == *app);
         of_app.map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Takes the will of every session, due or not.
+    pub(crate) fn take_wills(&self) -> Vec<(Arc<Session>, WillMessage)> {
+        let mut wills = Vec::new();
+        for entry in &self.devices {
+            let will = entry.state().will.take();
+            wills.extend(will.map(|will| (Arc::clone(entry.value()), will)));
+        }
+        wills
     }
 
     /// Looks at every session once: ends silent connections and expired sessions, and returns the
