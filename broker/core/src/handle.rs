@@ -7,13 +7,14 @@ use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
 use partyline_plugin::{
     Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, Payload, ProtocolVersion,
-    PublishError, Qos, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome,
+    PublishError, Qos, Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome,
     UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
-use crate::connection::covered_outlets;
+use crate::connection::{Refused, covered_outlets};
 use crate::kernel::Kernel;
+use crate::plugins::Faulted;
 use crate::session::{Attachment, Enqueued, Guarantee, Session, Stop};
 
 impl Kernel {
@@ -45,8 +46,13 @@ impl Kernel {
     }
 
     /// Asks the access hooks about every saved subscription again, and drops those now denied with
-    /// the messages that only they brought.
-    pub(crate) async fn authorize_again(&self, session: &Arc<Session>, info: &SessionInfo) {
+    /// the messages that only they brought. If a hook cannot decide, nothing is dropped: then the
+    /// connection must not go on, and the next one asks again.
+    pub(crate) async fn authorize_again(
+        &self,
+        session: &Arc<Session>,
+        info: &SessionInfo,
+    ) -> Result<(), Faulted> {
         let saved: Vec<(TopicFilter, Qos)> = {
             let state = session.state();
             state
@@ -56,19 +62,31 @@ impl Kernel {
                 .collect()
         };
         let hooks = self.hooks.load_full();
-        let mut denied = false;
+        let mut denied = Vec::new();
         for (filter, qos) in saved {
-            if let Err(reason) = hooks.may_subscribe(info, &filter, qos).await {
-                tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
-                    "a subscription is no longer allowed");
-                session.state().subscriptions.remove(&filter);
-                session.space.unsubscribe(&filter, session);
-                denied = true;
+            match hooks.may_subscribe(info, &filter, qos).await {
+                Ok(()) => {}
+                Err(Refused::Undecided) => return Err(Faulted),
+                Err(Refused::Denied(reason)) => {
+                    tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
+                        "a subscription is no longer allowed");
+                    denied.push(filter);
+                }
             }
         }
-        if denied {
-            session.state().keep_granted();
+        if denied.is_empty() {
+            return Ok(());
         }
+        let Some(mut state) = session.held_by(info.id) else {
+            // Who took over asks for itself.
+            return Ok(());
+        };
+        for filter in denied {
+            state.subscriptions.remove(&filter);
+            session.space.unsubscribe(&filter, session);
+        }
+        state.keep_granted();
+        Ok(())
     }
 }
 
@@ -149,7 +167,12 @@ impl Broker for Kernel {
         };
         let open = std::mem::take(&mut attachment.listening.lock().open);
         hooks.close_outlets(&old, &open).await;
-        self.authorize_again(&session, &info).await;
+        if self.authorize_again(&session, &info).await.is_err() {
+            let message = "the subscriptions cannot be checked now".to_owned();
+            let stop = Stop::new(Reason::ServerBusy, Some(message));
+            attachment.signal.stop(stop);
+            return Err(Gone);
+        }
         let covered = covered_outlets(&hooks, &attachment);
         hooks.open_outlets(&attachment, &info, &covered).await;
         attachment.signal.wake();

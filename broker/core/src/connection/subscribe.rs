@@ -3,7 +3,7 @@
 use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{Qos, Reason};
 
-use super::Connection;
+use super::{Connection, Refused};
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
 
 /// What a granted filter leads to, after the SUBACK.
@@ -74,7 +74,8 @@ impl Connection {
         let hooks = self.kernel.hooks.load_full();
         let mut state = loop {
             let info = self.info();
-            hooks.may_subscribe(&info, &filter, options.qos).await?;
+            let may = hooks.may_subscribe(&info, &filter, options.qos).await;
+            may.map_err(Refused::reason)?;
             let state = self.held().ok_or(Reason::UnspecifiedError)?;
             // A login that came while the hooks decided has authorized again what was saved by
             // then. This was not, so they decide again.
