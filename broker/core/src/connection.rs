@@ -8,7 +8,6 @@ mod authorize;
 mod command;
 mod handshake;
 mod inbound;
-mod pace;
 mod pending;
 mod publish;
 mod subscribe;
@@ -28,13 +27,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::inbound::Flow;
-use self::pace::Pace;
 use self::pending::Pending;
 use self::wire::{Moved, Wire, part};
 use crate::codec::Codec;
 use crate::kernel::Kernel;
 use crate::packet::ProtocolError;
-use crate::session::{Attachment, Detach, Fill, Session, State, Stop};
+use crate::session::{Attachment, Detach, Fill, Pace, Session, State, Stop};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 

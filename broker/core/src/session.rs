@@ -1,6 +1,7 @@
 //! Sessions: what outlives a connection, and what one connection adds to it.
 
 mod attachment;
+mod commands;
 mod in_flight;
 mod outbound;
 mod publication;
@@ -9,6 +10,7 @@ mod registry;
 mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
+pub(crate) use commands::{Commands, Pace};
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
 pub(crate) use publication::Publication;
 pub(crate) use received::{Arrival, InWork, Slot};

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::FutureExt;
-use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName, names};
+use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName};
 use partyline_plugin::{CommandCx, CommandReply, Message, MessageProperties, Reason, Role};
 
 use super::Connection;
 use super::pending::{ReplyTo, write_reply};
 use super::publish::Receipt;
 use crate::session::{InWork, Slot};
-
-/// The `$` topics that a Response Topic may name, beside the one that the command declares.
-const REPLY_TOPICS: [&str; 2] = [names::IM_REPLY, names::PUSH_REPLY];
 
 impl Connection {
     pub(super) async fn on_command(&mut self, receipt: Receipt, message: &Message) {
@@ -50,6 +47,13 @@ impl Connection {
             self.refuse_command(receipt, message, &reply, &error);
             return;
         };
+        let limit = self.kernel.config.limits.in_flight.into();
+        let Some(running_now) = self.session.commands.begin(limit) else {
+            // Those of earlier connections, which are not dropped half-way.
+            let error = RequestError::new(ErrorCode::TooManyInFlight);
+            self.refuse_command(receipt, message, &reply, &error);
+            return;
+        };
         let payload = bytes::Bytes::copy_from_slice(&message.payload);
         let request = payload.clone();
         let running = command.handler.call(CommandCx::new(info), payload);
@@ -77,6 +81,8 @@ impl Connection {
         // In a task of its own: it is finished even if its connection is not there any more.
         self.kernel.spawn(async move {
             let result = done(running.await);
+            // Before the client can hear of it and send the next.
+            drop(running_now);
             if let Some(work) = work {
                 work.finish(version, result);
             } else {
@@ -131,7 +137,7 @@ impl Connection {
 
     fn may_reply_to(&self, topic: &str) -> bool {
         if topic.starts_with('$') {
-            return REPLY_TOPICS.contains(&topic);
+            return self.kernel.hooks.load().is_reply_topic(topic);
         }
         TopicName::parse(topic, &self.kernel.config.limits.topic()).is_ok()
     }

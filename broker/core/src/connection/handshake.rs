@@ -15,7 +15,6 @@ use rand::distr::{Alphanumeric, SampleString};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::pace::Pace;
 use super::pending::Pending;
 use super::wire::{Wire, part, poll_read};
 use super::{Connection, FLUSH_TIME, QUEUE_WATER};
@@ -23,7 +22,7 @@ use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::packet::{ConnAck, Connect, Will};
 use crate::router::AppSpace;
-use crate::session::{Attached, Attachment, Detach, Fill, WillMessage};
+use crate::session::{Attached, Attachment, Detach, Fill, Pace, WillMessage};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -389,6 +388,8 @@ async fn attach(
             return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
         }
     }
+    let (per_second, burst) = (limits.commands_per_second, limits.command_burst);
+    let pace = Pace::new(Arc::clone(&session.commands), per_second, burst);
     let connection = Connection {
         kernel: Arc::clone(kernel),
         session,
@@ -402,7 +403,7 @@ async fn attach(
         attachment,
         wire: Wire::new(input),
         pending: Pending::new(limits.in_flight, limits.command_timeout),
-        pace: Pace::new(limits.commands_per_second, limits.command_burst),
+        pace,
     };
     Ok((connection, present))
 }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::state::State;
-use super::{Attachment, Session, Stop, WillMessage};
+use super::{Attachment, Commands, Session, Stop, WillMessage};
 use crate::router::AppSpace;
 
 type UserKey = (AppKey, Username);
@@ -19,6 +19,8 @@ pub(crate) struct Registry {
     devices: DashMap<DeviceKey, Arc<Session>>,
     connections: DashMap<SessionId, (Arc<Session>, Arc<Attachment>)>,
     users: DashMap<UserKey, SmallVec<[SessionId; 2]>>,
+    /// Of devices without a session. Swept as soon as they do not matter any more.
+    commands: DashMap<DeviceKey, Arc<Commands>>,
 }
 
 /// What a new connection found.
@@ -57,11 +59,15 @@ impl Registry {
             self.index(session, attachment);
             state.attach(attachment, expiry_secs, will);
         };
-        let fresh = || Session::new(key.clone(), registration.clone(), Arc::clone(space));
+        let fresh = |commands| {
+            let (key, registration) = (key.clone(), registration.clone());
+            Arc::new(Session::new(key, registration, Arc::clone(space), commands))
+        };
         let mut previous_expiry = 0;
         let (session, present, old_will) = match self.devices.entry(key.clone()) {
             Entry::Vacant(entry) => {
-                let session = Arc::new(fresh());
+                let commands = self.commands.remove(key).map(|(_, commands)| commands);
+                let session = fresh(commands.unwrap_or_default());
                 give(&session, &mut session.state());
                 entry.insert(Arc::clone(&session));
                 (session, false, None)
@@ -84,7 +90,7 @@ impl Registry {
                 } else {
                     drop(state);
                     old.close();
-                    let session = Arc::new(fresh());
+                    let session = fresh(Arc::clone(&old.commands));
                     give(&session, &mut session.state());
                     entry.insert(Arc::clone(&session));
                     (session, false, old_will)
@@ -185,6 +191,10 @@ impl Registry {
     }
 
     fn remove(&self, session: &Arc<Session>) {
+        if session.commands.matter(Instant::now()) {
+            let commands = Arc::clone(&session.commands);
+            self.commands.insert(session.key.clone(), commands);
+        }
         self.devices
             .remove_if(&session.key, |_, current| Arc::ptr_eq(current, session));
         session.close();
@@ -282,6 +292,7 @@ impl Registry {
     /// Looks at every session once: ends silent connections and expired sessions, and returns the
     /// wills that became due, each with its session's space.
     pub(crate) fn sweep(&self, now: Instant, now_secs: u32) -> Vec<(Arc<Session>, WillMessage)> {
+        self.commands.retain(|_, commands| commands.matter(now));
         let mut due = Vec::new();
         let mut expired = Vec::new();
         for entry in &self.devices {

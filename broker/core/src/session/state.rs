@@ -11,7 +11,7 @@ use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
 use tokio::time::Instant;
 
 use super::received::Received;
-use super::{Attachment, Enqueued, Fill, Outbound, Publication};
+use super::{Attachment, Commands, Enqueued, Fill, Outbound, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -30,6 +30,7 @@ pub(crate) struct Session {
     /// Of the device that it was made for: another device may come to the same key.
     pub(super) registration: Option<RegistrationId>,
     pub(crate) space: Arc<AppSpace>,
+    pub(crate) commands: Arc<Commands>,
     state: Mutex<State>,
 }
 
@@ -89,6 +90,7 @@ impl Session {
         key: DeviceKey,
         registration: Option<RegistrationId>,
         space: Arc<AppSpace>,
+        commands: Arc<Commands>,
     ) -> Self {
         let state = State {
             attachment: None,
@@ -104,6 +106,7 @@ impl Session {
             key,
             registration,
             space,
+            commands,
             state: Mutex::new(state),
         }
     }
