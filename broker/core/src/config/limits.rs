@@ -19,7 +19,7 @@ pub struct LimitsConfig {
     pub queued_messages: usize,
     /// Bytes waiting for one session.
     pub queued_bytes: usize,
-    /// Commands a second of one connection, on average. Above it, the connection is read slower.
+    /// Commands a second of one device, on average. Above it, its connection is read slower.
     pub commands_per_second: u32,
     /// Commands that may come at once before that.
     pub command_burst: u32,

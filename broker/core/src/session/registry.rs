@@ -345,3 +345,6 @@ impl Attachment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

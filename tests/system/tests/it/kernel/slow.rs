@@ -246,7 +246,8 @@ async fn a_client_whose_commands_fill_the_window_is_not_taken_for_silent() {
 async fn a_client_that_reads_slowly_under_a_flood_is_heard() {
     let payload = vec![0_u8; 64 * 1024];
     for version in [Version::V311, Version::V5] {
-        let broker = broker_with(|config| config.limits.queued_messages = 10).await;
+        // A queue that is longer than what the sockets take at once.
+        let broker = broker_with(|config| config.limits.queued_bytes = 64 * 1024 * 1024).await;
         let options = ConnectOptions::new(version, "slow").will("over", b"", 1, false);
         let mut slow = broker.client(options).await.unwrap();
         slow.subscribe(&[("a", 0)]).await.unwrap();

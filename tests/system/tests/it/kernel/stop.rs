@@ -100,7 +100,10 @@ async fn a_command_that_never_ends_is_cut_after_the_grace() {
     let broker = TestBroker::builder()
         .plugin::<partyline_system_tests::OpenDoor>(json!({}))
         .plugin::<Demo>(json!({}))
-        .config(|config| config.mqtt.stop_grace = 1)
+        .config(|config| {
+            config.mqtt.stop_grace = 1;
+            config.limits.command_timeout = 600;
+        })
         .start()
         .await
         .unwrap();
