@@ -158,7 +158,7 @@ impl Broker {
                 grace_secs = grace.as_secs(),
                 "connections are cut after the grace time"
             );
-            // A task that never comes to a point where it could end is left to its fate.
+            // What still runs then is a command, or never comes to a point where it could end.
             let _ = tokio::time::timeout(CUT_TIME, self.kernel.cut()).await;
         }
         self.host.stop(grace).await;

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::{Clock, Message, PublishError, Reason, SessionId, Tasks};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
@@ -27,8 +28,10 @@ pub(crate) struct Kernel {
     /// The tasks of connections and of the commands they started.
     pub(crate) connections: Tasks,
     pub(crate) stopping: CancellationToken,
-    /// Ends the tasks that are left when the grace time of a stop is over.
-    cut: CancellationToken,
+    /// The tasks of open sockets, by a number of their own, to be cut when the grace time of a
+    /// stop is over.
+    sockets: DashMap<u64, Option<AbortHandle>>,
+    next_socket: AtomicU64,
     pub(crate) open_connections: AtomicUsize,
     next_session: AtomicU64,
     /// How many apps were dropped.
@@ -46,7 +49,8 @@ impl Kernel {
             apps: DashMap::new(),
             connections: Tasks::new(stopping.clone()),
             stopping,
-            cut: CancellationToken::new(),
+            sockets: DashMap::new(),
+            next_socket: AtomicU64::new(0),
             open_connections: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
@@ -106,12 +110,19 @@ impl Kernel {
         self.apps_dropped.load(Ordering::SeqCst)
     }
 
-    /// Runs the work of a connection or a command, at the longest until it is cut.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        self.connections.spawn(async move {
-            let _ = cut.run_until_cancelled(work).await;
+    /// Serves a socket, at the longest until it is cut.
+    pub(crate) fn spawn_socket(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        let number = self.next_socket.fetch_add(1, Ordering::Relaxed);
+        let open = OpenSocket(Arc::clone(self), number);
+        // There before the task, which may end at once and then takes it away.
+        self.sockets.insert(number, None);
+        let task = self.connections.spawn(async move {
+            let _open = open;
+            work.await;
         });
+        if let Some(mut socket) = self.sockets.get_mut(&number) {
+            *socket = Some(task);
+        }
     }
 
     /// Refuses new connections, publishes the wills while everybody can still hear them, asks
@@ -130,9 +141,11 @@ impl Kernel {
         self.connections.finished().await;
     }
 
-    /// Ends what does not finish by itself.
+    /// Closes the sockets that are left. Commands are not dropped half-way.
     pub(crate) async fn cut(&self) {
-        self.cut.cancel();
+        for socket in &self.sockets {
+            socket.iter().for_each(AbortHandle::abort);
+        }
         self.connections.finished().await;
     }
 
@@ -143,5 +156,14 @@ impl Kernel {
         attachment
             .signal
             .stop(if wills { stop } else { stop.without_will() });
+    }
+}
+
+/// Forgets a socket's task when it ends, however it does.
+struct OpenSocket(Arc<Kernel>, u64);
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        self.0.sockets.remove(&self.1);
     }
 }

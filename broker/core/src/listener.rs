@@ -107,7 +107,7 @@ fn open(kernel: &Arc<Kernel>, wrap: &Wrap, stream: TcpStream, peer: SocketAddr) 
     // Small packets are answered at once; a socket that cannot do so still works.
     let _ = stream.set_nodelay(true);
     let wrap = wrap.clone();
-    kernel.spawn(async move {
+    kernel.spawn_socket(async move {
         let kernel = &slot.0;
         // One time limit from the first byte to the CONNACK.
         let limit = Duration::from_secs(kernel.config.mqtt.connect_timeout.into());

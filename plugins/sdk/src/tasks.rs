@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,9 +22,10 @@ impl Tasks {
         }
     }
 
-    /// Runs `work` until it ends. It must watch [`Tasks::stopping`] itself if it would not end.
-    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        drop(self.tracker.spawn(work));
+    /// Runs `work` until it ends. It must watch [`Tasks::stopping`] itself if it would not end. The
+    /// handle is for who wants to cut it short.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.tracker.spawn(work).abort_handle()
     }
 
     /// Runs `work` until it ends or the plugin stops, whichever is first.

@@ -79,7 +79,7 @@ impl Connection {
         let attachment = Arc::clone(&self.attachment);
         let version = self.codec.version();
         // In a task of its own: it is finished even if its connection is not there any more.
-        self.kernel.spawn(async move {
+        self.kernel.connections.spawn(async move {
             let result = done(running.await);
             // Before the client can hear of it and send the next.
             drop(running_now);

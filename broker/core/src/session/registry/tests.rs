@@ -28,7 +28,7 @@ fn attachment(id: u64) -> Arc<Attachment> {
 fn a_takeover_leaves_no_connection_behind() {
     let registry = Registry::default();
     let space = Arc::new(AppSpace::new(10));
-    for round in 0..20_000 {
+    for round in 0..5000 {
         let both = [attachment(2 * round), attachment(2 * round + 1)];
         std::thread::scope(|scope| {
             for one in &both {
