@@ -105,16 +105,21 @@ impl Connection {
                 Err(error) => return End::Error(error),
             }
             self.pending.settle(&mut self.codec, &mut self.wire.output);
-            self.fill_output();
+            if self.fill_output() {
+                self.attachment.signal.wake();
+                // So that a long search does not keep others from their turn.
+                tokio::task::yield_now().await;
+            }
             if let Err(end) = self.wait(transport).await {
                 return end;
             }
         }
     }
 
-    fn fill_output(&mut self) {
+    /// True if there is more to look for, at once.
+    fn fill_output(&mut self) -> bool {
         let (id, output) = (self.attachment.id, &mut self.wire.output);
-        self.session.fill(id, self.fill, output);
+        self.session.fill(id, self.fill, output)
     }
 
     /// Waits until there is something to do, reading and writing meanwhile.

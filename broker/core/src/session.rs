@@ -3,12 +3,15 @@
 mod attachment;
 mod in_flight;
 mod outbound;
+mod owed;
 mod publication;
 mod registry;
+mod routed;
 mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
+pub(crate) use owed::Owed;
 pub(crate) use publication::Publication;
 pub(crate) use registry::{Attached, Detach, Registry};
 pub(crate) use state::{Session, WillMessage};

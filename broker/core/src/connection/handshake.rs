@@ -338,6 +338,7 @@ async fn attach(
         fill: Fill {
             version: connect.version,
             window,
+            window_bytes: limits.queued_bytes,
             max_packet: connect.max_packet_size,
             high_water: HIGH_WATER,
         },

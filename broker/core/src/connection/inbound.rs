@@ -42,7 +42,7 @@ impl Connection {
             Packet::PubRel { id } => self.on_pubrel(id),
             Packet::PubComp { id } => self.session.state().outbound.on_pubcomp(id),
             Packet::Subscribe(subscribe) => self.on_subscribe(subscribe).await?,
-            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await,
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await?,
             Packet::PingReq => self.codec.pingresp(&mut self.wire.output),
             Packet::Disconnect(disconnect) => {
                 let expiry_secs = disconnect.session_expiry;

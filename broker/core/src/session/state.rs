@@ -8,9 +8,10 @@ use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
 use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::{Attachment, Enqueued, Fill, Outbound, Publication};
+use super::{Attachment, Enqueued, Fill, Outbound, Owed, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -35,6 +36,8 @@ pub(crate) struct State {
     /// The open connection.
     pub(crate) attachment: Option<Arc<Attachment>>,
     pub(crate) outbound: Outbound,
+    /// Retained messages that are to follow.
+    pub(crate) owed: Owed,
     /// Subscriptions to plain topics.
     pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
     /// QoS 2 packet ids whose message is done and whose PUBREL has not come.
@@ -43,6 +46,8 @@ pub(crate) struct State {
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
     pub(crate) detached: Option<Instant>,
+    /// Its place among the app's sessions without a connection.
+    pub(super) place: Option<OwnedSemaphorePermit>,
     /// Published when the connection ends without a DISCONNECT.
     pub(crate) will: Option<WillMessage>,
     /// Replaced or expired; nothing is queued any more.
@@ -60,6 +65,7 @@ impl State {
         self.attachment = Some(Arc::clone(attachment));
         self.expiry_secs = expiry_secs;
         self.detached = None;
+        self.place = None;
         self.will = will;
     }
 
@@ -68,6 +74,7 @@ impl State {
         let subscriptions = &self.subscriptions;
         let granted = |topic: &str| subscriptions.keys().any(|filter| filter.matches(topic));
         self.outbound.keep_granted(granted);
+        self.owed.keep(|filter| subscriptions.contains_key(filter));
     }
 
     /// How long it has been without a connection; `None` if it has one.
@@ -87,10 +94,12 @@ impl Session {
         let state = State {
             attachment: None,
             outbound: Outbound::new(rand::random()),
+            owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: HashSet::new(),
             expiry_secs,
             detached: None,
+            place: None,
             will: None,
             ended: false,
         };
@@ -107,12 +116,36 @@ impl Session {
     }
 
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
-    /// taken over would carry the messages away.
-    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) {
+    /// taken over would carry the messages away. True if it is to be asked again at once, since
+    /// more retained messages are to be looked for.
+    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) -> bool {
         let mut state = self.state();
-        let holder = state.attachment.as_ref().map(|attachment| attachment.id);
-        if holder == Some(connection) {
-            state.outbound.fill(fill, output);
+        let State {
+            attachment,
+            outbound,
+            owed,
+            ..
+        } = &mut *state;
+        let holder = attachment.as_ref().map(|attachment| attachment.id);
+        if holder != Some(connection) {
+            return false;
+        }
+        if outbound.owed() == 0 {
+            // Under the session's lock: what is retained later is also queued later.
+            owed.advance(&self.space.retained, outbound);
+        }
+        outbound.fill(fill, output);
+        !owed.is_empty() && outbound.owed() == 0
+    }
+
+    /// Owes the retained messages that a subscription matches. The router must know it already:
+    /// what is retained from now on reaches it as it comes.
+    pub(crate) fn owe_retained(&self, filter: TopicFilter, qos: Qos) {
+        let search = self.space.retained.search(filter);
+        let mut state = self.state();
+        state.owed.add(search, qos);
+        if let Some(attachment) = &state.attachment {
+            attachment.signal.wake();
         }
     }
 
@@ -133,7 +166,7 @@ impl Session {
             attachment.signal.wake();
         }
         if queued == Enqueued::Full {
-            tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped,
+            tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
     }
