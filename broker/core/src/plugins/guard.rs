@@ -55,19 +55,18 @@ impl<H: ?Sized> Guarded<H> {
         }
     }
 
-    /// The hook's verdict, or what the policy says in its place.
-    pub(super) async fn call<V>(
-        &self,
-        call: impl Future<Output = HookResult<V>>,
-        next: V,
-        deny: V,
-    ) -> V {
-        let by_policy = |next, deny| match self.entry.options.on_fault {
+    /// What the policy says in place of a verdict.
+    pub(super) fn by_policy<V>(&self, next: V, deny: V) -> V {
+        match self.entry.options.on_fault {
             OnFault::Skip => next,
             OnFault::Deny => deny,
-        };
+        }
+    }
+
+    /// The hook's verdict; `None` if it could not reach one.
+    pub(super) async fn call<V>(&self, call: impl Future<Output = HookResult<V>>) -> Option<V> {
         if self.breaker.lock().is_open() {
-            return by_policy(next, deny);
+            return None;
         }
         let mut call = std::pin::pin!(AssertUnwindSafe(call).catch_unwind());
         // Most hooks are ready at once: only for those that wait is a timer set.
@@ -77,7 +76,7 @@ impl<H: ?Sized> Guarded<H> {
             Poll::Pending => tokio::time::timeout(self.entry.options.deadline, call).await,
         };
         match ended {
-            Ok(Ok(Ok(verdict))) => return verdict,
+            Ok(Ok(Ok(verdict))) => return Some(verdict),
             Ok(Ok(Err(error))) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(plugin = self.plugin, ?cause, "a hook failed");
@@ -86,6 +85,6 @@ impl<H: ?Sized> Guarded<H> {
             Err(_) => tracing::warn!(plugin = self.plugin, "a hook missed its deadline"),
         }
         self.breaker.lock().fault();
-        by_policy(next, deny)
+        None
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use partyline_plugin::{
     AccessVerdict, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandEntry,
-    ConnectRefusal, ConnectRequest, Message, Origin, OutletEntry, Phase, PublishFilter, Reason,
+    ConnectRefusal, ConnectRequest, Message, OutletEntry, Phase, PublishFilter, Reason,
     Registrations, Scope, SessionInfo, SubscribeRequest, Verdict,
 };
 
@@ -164,9 +164,11 @@ impl HookTable {
         message: &Message,
     ) -> AccessVerdict {
         for hook in &self.authorize_publish {
-            let call = hook.entry.hook.authorize_publish(info, message);
+            let verdict = hook
+                .call(hook.entry.hook.authorize_publish(info, message))
+                .await;
             let deny = AccessVerdict::Deny(Reason::NotAuthorized);
-            match hook.call(call, AccessVerdict::Next, deny).await {
+            match verdict.unwrap_or_else(|| hook.by_policy(AccessVerdict::Next, deny)) {
                 AccessVerdict::Next => {}
                 verdict => return verdict,
             }
@@ -180,9 +182,11 @@ impl HookTable {
         request: &SubscribeRequest,
     ) -> AccessVerdict {
         for hook in &self.authorize_subscribe {
-            let call = hook.entry.hook.authorize_subscribe(info, request);
+            let verdict = hook
+                .call(hook.entry.hook.authorize_subscribe(info, request))
+                .await;
             let deny = AccessVerdict::Deny(Reason::NotAuthorized);
-            match hook.call(call, AccessVerdict::Next, deny).await {
+            match verdict.unwrap_or_else(|| hook.by_policy(AccessVerdict::Next, deny)) {
                 AccessVerdict::Next => {}
                 verdict => return verdict,
             }
@@ -223,13 +227,26 @@ impl HookTable {
     ) -> Verdict {
         let mut accepted = None;
         for (phase, scope, hook) in filters {
-            let own = message.origin == Origin::Plugin(hook.plugin);
-            if own || accepted == Some(*phase) || !scope.contains(message.topic.as_str()) {
+            if accepted == Some(*phase) || !scope.contains(message.topic.as_str()) {
                 continue;
             }
-            let call = hook.entry.hook.on_publish(info, message);
-            let deny = Verdict::Reject(Reason::ImplementationSpecificError);
-            match hook.call(call, Verdict::Next, deny).await {
+            let skips = hook.by_policy(true, false);
+            let before = skips.then(|| message.clone());
+            let addressed = (message.topic.clone(), message.qos, message.retain);
+            let verdict = hook.call(hook.entry.hook.on_publish(info, message)).await;
+            let Some(verdict) = verdict else {
+                // A filter that is passed over leaves nothing half done.
+                let Some(before) = before else {
+                    return Verdict::Reject(Reason::ImplementationSpecificError);
+                };
+                *message = before;
+                continue;
+            };
+            if *phase > Phase::Authorize {
+                // What was authorized is what is routed.
+                (message.topic, message.qos, message.retain) = addressed;
+            }
+            match verdict {
                 Verdict::Next => {}
                 Verdict::Accept => accepted = Some(*phase),
                 verdict => return verdict,
