@@ -183,8 +183,8 @@ async fn a_filter_repeated_in_a_packet_is_one_and_those_above_the_limit_are_refu
         let mut publisher = client(&broker, version, "publisher").await;
         retain(&mut publisher, (0..100).map(|number| number.to_string())).await;
         let mut reader = client(&broker, version, "reader").await;
-        let codes = reader.subscribe(&[("#", 1); 20_000]).await.unwrap();
-        assert_eq!(codes, [1; 20_000]);
+        let codes = reader.subscribe(&[("#", 1)].repeat(20_000)).await.unwrap();
+        assert_eq!(codes, [1].repeat(20_000));
         for _ in 0..100 {
             let message = any(&mut reader).await;
             reader.acknowledge(&message).await.unwrap();
@@ -201,8 +201,8 @@ async fn a_filter_repeated_in_a_packet_is_one_and_those_above_the_limit_are_refu
         let others: Vec<(&str, u8)> = others.iter().map(|filter| (&**filter, 1)).collect();
         let codes = reader.subscribe(&others).await.unwrap();
         let refused = by_version(version, 0x97, 0x80);
-        assert_eq!((codes[0], &codes[1..]), (1, &[refused; 19_999][..]));
-        let codes = reader.unsubscribe(&["#"; 20_000]).await.unwrap();
+        assert_eq!((codes[0], &codes[1..]), (1, &*[refused].repeat(19_999)));
+        let codes = reader.unsubscribe(&["#"].repeat(20_000)).await.unwrap();
         assert!(codes.iter().skip(1).all(|code| *code == 0x11));
         reader.quiet().await.unwrap();
     }

@@ -116,7 +116,15 @@ async fn a_response_topic_must_be_a_topic_name() -> anyhow::Result<()> {
         let property = (RESPONSE_TOPIC, Bytes::copy_from_slice(topic));
         let mut client = client(&broker, Version::V5, "one").await;
         client
-            .send_publish(1, "a", b"x", 1, false, false, &[property.clone()])
+            .send_publish(
+                1,
+                "a",
+                b"x",
+                1,
+                false,
+                false,
+                std::slice::from_ref(&property),
+            )
             .await?;
         assert_eq!(client.disconnected().await?, reason);
         let mut mortal = ConnectOptions::new(Version::V5, "one").will("a", b"gone", 1, false);
