@@ -10,7 +10,7 @@ use partyline_plugin::database::Database;
 use partyline_plugin::services::Services;
 use partyline_plugin::{Clock, Plugin, PluginFactory};
 
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, LimitsError};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
 use crate::plugins::{Host, HostError};
@@ -23,6 +23,9 @@ const CUT_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The limits of the configuration.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// A plugin, its configuration, its tables or its declarations.
     #[error(transparent)]
     Plugins(#[from] HostError),
@@ -90,6 +93,7 @@ impl Builder {
 
     /// Migrates, builds the plugins, binds the listeners, and accepts connections.
     pub async fn start(self) -> Result<Broker, StartError> {
+        self.config.limits.check()?;
         let kernel = Arc::new(Kernel::new(self.config, self.clock));
         let mut host = Host::new(Arc::clone(&kernel), self.database, self.data_dir);
         host.build(self.plugins, &self.figment).await?;

@@ -10,7 +10,8 @@ use partyline_plugin::{ProtocolVersion, Qos};
 use rmqtt_codec::types::QoS;
 use rmqtt_codec::{v3, v5};
 
-pub(crate) use encode::{Answer, write_pubrel};
+pub(crate) use checks::check_response_topic;
+pub(crate) use encode::{Answer, answer_len, write_pubrel};
 pub(crate) use frame::FrameError;
 pub(crate) use publish::{Frame, encode_publish};
 

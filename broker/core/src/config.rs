@@ -7,7 +7,7 @@ mod mqtt;
 use serde::{Deserialize, Serialize};
 
 pub use http::HttpConfig;
-pub use limits::LimitsConfig;
+pub use limits::{LimitsConfig, LimitsError};
 pub use mqtt::{MqttConfig, TlsConfig};
 
 /// All that the kernel reads; the binary embeds it in its own configuration.

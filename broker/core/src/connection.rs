@@ -131,7 +131,11 @@ impl Connection {
                 Err(error) => return End::Error(error),
             }
             self.pending.settle(&mut self.codec, &mut self.wire.output);
-            self.fill_output();
+            if self.fill_output() {
+                self.attachment.signal.wake();
+                // So that a long search does not keep others from their turn.
+                tokio::task::yield_now().await;
+            }
             if let Err(end) = self.wait(transport).await {
                 return end;
             }
@@ -145,9 +149,10 @@ impl Connection {
         self.wire.output.len() < QUEUE_WATER + largest + ANSWER_WATER
     }
 
-    fn fill_output(&mut self) {
+    /// True if there is more to look for, at once.
+    fn fill_output(&mut self) -> bool {
         let (id, output) = (self.attachment.id, &mut self.wire.output);
-        self.session.fill(id, self.fill, output);
+        self.session.fill(id, self.fill, output)
     }
 
     /// Waits until there is something to do, reading and writing meanwhile.
@@ -221,8 +226,12 @@ impl Connection {
     /// Writes all that may be sent without another word of the client.
     async fn flush_queue(&mut self, transport: &mut Transport) -> io::Result<()> {
         loop {
-            self.fill_output();
+            let more = self.fill_output();
             if self.wire.output.is_empty() {
+                if more {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
                 return Ok(());
             }
             transport.write_all_buf(&mut self.wire.output).await?;

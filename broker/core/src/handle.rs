@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
 use partyline_plugin::{
-    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, Payload, ProtocolVersion,
-    PublishError, Qos, Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome,
-    UserLogin,
+    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos,
+    Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
@@ -91,18 +89,8 @@ impl Kernel {
 }
 
 fn frame_of(v5: bool, message: Outgoing, with_id: bool) -> Option<Frame> {
-    let payload = whole(message.payload);
-    encode_publish(v5, message.topic.as_str(), payload, with_id, None, None)
-}
-
-fn whole(payload: Payload) -> Bytes {
-    if payload.head.is_empty() {
-        return payload.body;
-    }
-    let mut whole = BytesMut::with_capacity(payload.len());
-    whole.extend_from_slice(&payload.head);
-    whole.extend_from_slice(&payload.body);
-    whole.freeze()
+    let topic = message.topic.as_str();
+    encode_publish(v5, topic, message.payload, with_id, None, None)
 }
 
 #[async_trait]

@@ -66,11 +66,10 @@ impl Kernel {
         if let Some(space) = self.apps.get(app) {
             return Arc::clone(&space);
         }
-        let limit = self.config.limits.retained_messages;
         let space = self
             .apps
             .entry(app.clone())
-            .or_insert_with(|| Arc::new(AppSpace::new(limit)));
+            .or_insert_with(|| Arc::new(AppSpace::new(&self.config.limits)));
         Arc::clone(&space)
     }
 

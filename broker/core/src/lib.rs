@@ -18,5 +18,7 @@ mod sweeper;
 mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
-pub use config::{BrokerConfig, DatabaseConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig};
+pub use config::{
+    BrokerConfig, DatabaseConfig, HttpConfig, LimitsConfig, LimitsError, MqttConfig, TlsConfig,
+};
 pub use plugins::HostError;

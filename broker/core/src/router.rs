@@ -1,23 +1,31 @@
 //! The topic space of one app: who subscribes to what, and what is retained.
 
 mod retained;
+mod subscribers;
 mod trie;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use dashmap::DashMap;
-use parking_lot::RwLock;
-use partyline_plugin::protocol::TopicFilter;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use partyline_plugin::protocol::{TopicFilter, TopicName};
 use partyline_plugin::{Message, Qos};
 use smallvec::SmallVec;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use retained::{Retained, RetainedFull};
+pub(crate) use retained::{Retained, RetainedFull, Search};
+use subscribers::Subscribers;
 use trie::Trie;
 
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::session::{Publication, Session};
+
+/// Locks that the topics of retained messages share.
+const STRIPES: usize = 64;
 
 /// A session under one filter.
 #[derive(Debug, Clone)]
@@ -29,23 +37,31 @@ pub(crate) struct Subscriber {
 /// One app's topics. No topic of one app can reach another: each has a router of its own.
 #[derive(Debug)]
 pub(crate) struct AppSpace {
-    exact: DashMap<TopicFilter, Vec<Subscriber>>,
+    exact: DashMap<TopicFilter, Subscribers>,
     wildcards: RwLock<Trie>,
     /// Lets a publish skip the trie where there is none.
     wildcard_count: AtomicUsize,
     pub(crate) retained: Retained,
     /// The app is gone.
     closed: AtomicBool,
+    /// Held from keeping a message to queueing it, so that subscribers get the retained messages of
+    /// a topic in the order in which they replace each other.
+    order: [Mutex<()>; STRIPES],
+    /// Places for sessions without a connection.
+    places: Arc<Semaphore>,
 }
 
 impl AppSpace {
-    pub(crate) fn new(retained_limit: usize) -> Self {
+    pub(crate) fn new(limits: &LimitsConfig) -> Self {
+        let places = limits.detached_sessions.min(Semaphore::MAX_PERMITS);
         Self {
             exact: DashMap::new(),
             wildcards: RwLock::default(),
             wildcard_count: AtomicUsize::new(0),
-            retained: Retained::new(retained_limit),
+            retained: Retained::new(limits),
             closed: AtomicBool::new(false),
+            order: std::array::from_fn(|_| Mutex::new(())),
+            places: Arc::new(Semaphore::new(places)),
         }
     }
 
@@ -56,6 +72,11 @@ impl AppSpace {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// A place for one more session without a connection, if there is one.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// Adds a subscription, or changes the options of the one with this filter.
@@ -74,10 +95,10 @@ impl AppSpace {
                 self.wildcard_count.fetch_add(1, Ordering::Release);
             }
         } else {
-            put(
-                self.exact.entry(filter.clone()).or_default().value_mut(),
-                subscriber,
-            );
+            self.exact
+                .entry(filter.clone())
+                .or_default()
+                .put(subscriber);
         }
     }
 
@@ -90,7 +111,7 @@ impl AppSpace {
             return;
         }
         if let Some(mut subscribers) = self.exact.get_mut(filter) {
-            take(&mut subscribers, session);
+            subscribers.take(session);
         }
         self.exact
             .remove_if(filter, |_, subscribers| subscribers.is_empty());
@@ -110,20 +131,38 @@ impl AppSpace {
         message: Message,
         from: Option<&Arc<Session>>,
     ) -> Result<(), RetainedFull> {
-        if message.retain {
-            self.retained.store(&message)?;
-        }
-        let targets = self.targets(message.topic.as_str(), from);
+        let (topic, qos, retain) = (message.topic.clone(), message.qos, message.retain);
+        let _in_order = retain.then(|| self.order(&topic));
+        let kept = if retain {
+            Some(self.keep(message.clone())?)
+        } else {
+            None
+        };
+        let targets = self.targets(topic.as_str(), from);
         if targets.is_empty() {
             return Ok(());
         }
-        let (qos, retain) = (message.qos, message.retain);
-        let publication = Arc::new(Publication::new(message));
+        let publication = kept.unwrap_or_else(|| Arc::new(Publication::new(message)));
         for Subscriber { session, options } in targets {
             let retain = retain && options.retain_as_published;
             session.route(limits, &publication, qos.min(options.qos), retain);
         }
         Ok(())
+    }
+
+    fn keep(&self, mut message: Message) -> Result<Arc<Publication>, RetainedFull> {
+        // What is kept for long must not pin a larger buffer.
+        message.payload = Bytes::copy_from_slice(&message.payload);
+        let publication = Arc::new(Publication::new(message));
+        self.retained.store(&publication)?;
+        Ok(publication)
+    }
+
+    fn order(&self, topic: &TopicName) -> Option<MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        topic.hash(&mut hasher);
+        let stripe = usize::try_from(hasher.finish() % STRIPES as u64).ok()?;
+        self.order.get(stripe).map(Mutex::lock)
     }
 
     /// The sessions that get a message: once each, at the highest QoS of their matching filters.
@@ -159,23 +198,4 @@ fn merge(targets: &mut SmallVec<[Subscriber; 4]>) {
         }
         same
     });
-}
-
-/// Adds or replaces; true if it is new.
-fn put(subscribers: &mut Vec<Subscriber>, subscriber: Subscriber) -> bool {
-    let same = |one: &&mut Subscriber| Arc::ptr_eq(&one.session, &subscriber.session);
-    if let Some(present) = subscribers.iter_mut().find(same) {
-        present.options = subscriber.options;
-        return false;
-    }
-    subscribers.push(subscriber);
-    true
-}
-
-/// Removes; true if it was there.
-fn take(subscribers: &mut Vec<Subscriber>, session: &Arc<Session>) -> bool {
-    let at = subscribers
-        .iter()
-        .position(|one| Arc::ptr_eq(&one.session, session));
-    at.map(|at| subscribers.swap_remove(at)).is_some()
 }

@@ -4,14 +4,17 @@ mod attachment;
 mod commands;
 mod in_flight;
 mod outbound;
+mod owed;
 mod publication;
 mod received;
 mod registry;
+mod routed;
 mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use commands::{Commands, Pace};
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
+pub(crate) use owed::Owed;
 pub(crate) use publication::Publication;
 pub(crate) use received::{Arrival, InWork, Slot};
 pub(crate) use registry::{Attached, Detach, Registry};

@@ -53,7 +53,7 @@ pub enum OnFault {
     /// The packet is refused.
     #[default]
     Deny,
-    /// The filter is passed over.
+    /// The filter is passed over, and what it changed is undone.
     Skip,
 }
 

@@ -47,7 +47,7 @@ pub use hooks::{
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
 pub use outlet::{Audience, Outlet};
-pub use plugin::{DynPlugin, Health, Plugin, PluginFactory, Reload};
+pub use plugin::{DynPlugin, Health, Plugin, PluginFactory};
 pub use registrar::{
     CommandEntry, Delegation, FilterOptions, HookEntry, Namespace, OutletEntry, PublishFilterEntry,
     Registrar, Registrations,

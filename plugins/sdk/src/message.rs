@@ -26,7 +26,7 @@ impl Qos {
     }
 }
 
-/// Where a message comes from. A plugin's publish filters never see that plugin's own messages.
+/// Where a message comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A client's PUBLISH.
@@ -35,8 +35,6 @@ pub enum Origin {
     Plugin(&'static str),
     /// A will.
     Will,
-    /// The broker itself.
-    System,
 }
 
 /// The properties that MQTT 5 carries from publisher to subscriber unaltered (MQTT 5 §3.3.2.3).

@@ -22,15 +22,6 @@ pub enum Health {
     Down(String),
 }
 
-/// What became of a new configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reload {
-    /// It is in force.
-    Applied,
-    /// It needs a restart; nothing was changed.
-    RestartNeeded,
-}
-
 /// A plugin. The host calls, in order: `migrations` → `build` → `register` → `run`, then on
 /// shutdown cancels `run` and calls `stop`.
 #[async_trait]
@@ -56,11 +47,6 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancelled().await;
         Ok(())
-    }
-
-    /// Takes a new configuration.
-    async fn reload(&self, _config: Self::Config) -> anyhow::Result<Reload> {
-        Ok(Reload::RestartNeeded)
     }
 
     /// Whether it can work.

@@ -1,10 +1,10 @@
 //! Rules of the standard that the codec library does not check.
 
-use partyline_plugin::{ProtocolVersion, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Reason};
 
 use super::FrameError;
 
-const PUBLISH: u8 = 3;
+pub(super) const PUBLISH: u8 = 3;
 const SUBSCRIBE: u8 = 8;
 const PINGREQ: u8 = 12;
 const DISCONNECT: u8 = 14;
@@ -65,19 +65,71 @@ fn skip_field(rest: &mut &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Steps over a property section.
-fn skip_properties(rest: &mut &[u8]) -> Option<()> {
+/// Takes a property section.
+fn take_properties<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0;
     for index in 0..4 {
         let (byte, tail) = rest.split_first()?;
         *rest = tail;
         length |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            *rest = rest.get(length..)?;
-            return Some(());
+            let (section, tail) = rest.split_at_checked(length)?;
+            *rest = tail;
+            return Some(section);
         }
     }
     None
+}
+
+/// Where the last byte of a Message Expiry Interval of 0 stands in the body of a PUBLISH.
+pub(super) fn zero_expiry_of_publish(first_byte: u8, body: &[u8]) -> Option<usize> {
+    let mut rest = body;
+    skip_field(&mut rest)?;
+    if first_byte & 0b0110 != 0 {
+        rest = rest.get(2..)?;
+    }
+    zero_expiry(body, &mut rest)
+}
+
+/// The same for the property section that `rest`, the end of `body`, begins with.
+fn zero_expiry(body: &[u8], rest: &mut &[u8]) -> Option<usize> {
+    let section = take_properties(rest)?;
+    let begin = body.len() - rest.len() - section.len();
+    let mut at = 0;
+    loop {
+        let value = section.get(at + 1..)?;
+        let length = match section.get(at)? {
+            0x02 => return value.starts_with(&[0; 4]).then_some(begin + at + 4),
+            0x01 => 1,
+            0x23 => 2,
+            0x18 => 4,
+            0x03 | 0x08 | 0x09 => fields_len(value, 1)?,
+            0x26 => fields_len(value, 2)?,
+            0x0b => value.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1,
+            // The library refuses it.
+            _ => return None,
+        };
+        at += 1 + length;
+    }
+}
+
+fn fields_len(value: &[u8], fields: usize) -> Option<usize> {
+    let mut rest = value;
+    for _ in 0..fields {
+        skip_field(&mut rest)?;
+    }
+    Some(value.len() - rest.len())
+}
+
+/// [MQTT-3.3.2-14], and that a topic name is not empty.
+pub(crate) fn check_response_topic(properties: &MessageProperties) -> Result<(), FrameError> {
+    match properties.response_topic.as_deref() {
+        Some(topic) if topic.is_empty() || topic.contains(['+', '#']) => {
+            let detail = "a response topic that is no topic name";
+            Err(FrameError::new(Reason::ProtocolError, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a CONNECT's flags say; the body begins with the protocol name.
@@ -95,18 +147,30 @@ impl ConnectFlags {
         self.0 & 0b10 != 0
     }
 
+    /// Where the last byte of the will's Message Expiry Interval stands in the end of the body that
+    /// follows the keep-alive, if the interval is 0.
+    pub(super) fn zero_expiry_of_will(&self, payload: &[u8]) -> Option<usize> {
+        if self.0 & 0b100 == 0 {
+            return None;
+        }
+        let mut rest = payload;
+        take_properties(&mut rest)?;
+        skip_field(&mut rest)?;
+        zero_expiry(payload, &mut rest)
+    }
+
     /// Whether what follows the keep-alive is what the flags announce, and nothing else.
     pub(super) fn end_with_payload(&self, version: ProtocolVersion, mut rest: &[u8]) -> bool {
         let v5 = version == ProtocolVersion::V5;
         let has = |bit: u8| self.0 & bit != 0;
         let walk = |rest: &mut &[u8]| {
             if v5 {
-                skip_properties(rest)?;
+                take_properties(rest)?;
             }
             skip_field(rest)?;
             if has(0b100) {
                 if v5 {
-                    skip_properties(rest)?;
+                    take_properties(rest)?;
                 }
                 skip_field(rest)?;
                 skip_field(rest)?;

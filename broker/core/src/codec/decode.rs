@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
 use partyline_plugin::{MessageProperties, ProtocolVersion, Reason};
 use rmqtt_codec::error::DecodeError;
@@ -11,7 +11,9 @@ use rmqtt_codec::v3;
 use rmqtt_codec::v5::{self, PublishProperties, RetainHandling as WireRetainHandling};
 use tokio_util::codec::Decoder;
 
-use super::checks::{ConnectFlags, check_raw, version_of};
+use super::checks::{
+    ConnectFlags, PUBLISH, check_raw, check_response_topic, version_of, zero_expiry_of_publish,
+};
 use super::frame::first_packet;
 use super::{Codec, FrameError, Inner, qos_in};
 use crate::packet::{
@@ -26,12 +28,13 @@ impl Codec {
             return Ok(None);
         };
         let mut packet = input.split_to(frame.total);
+        let first = packet.first().copied().unwrap_or_default();
         let body = packet.get(frame.header..).unwrap_or_default();
-        check_raw(
-            self.version,
-            packet.first().copied().unwrap_or_default(),
-            body,
-        )?;
+        check_raw(self.version, first, body)?;
+        let expires_at_once = self.version == ProtocolVersion::V5 && first >> 4 == PUBLISH && {
+            let zero = zero_expiry_of_publish(first, body);
+            zero.is_some_and(|at| raise_expiry(&mut packet, frame.header + at))
+        };
         let decoded = match &mut self.inner {
             Inner::V3(codec) => codec
                 .decode(&mut packet)
@@ -41,10 +44,13 @@ impl Codec {
                 .map(|p| p.map(|(p, _)| from_v5(p))),
         };
         let incomplete = || FrameError::new(Reason::MalformedPacket, "packet shorter than it says");
-        decoded
+        let mut packet = decoded
             .map_err(|error| malformed(&error))?
-            .ok_or_else(incomplete)?
-            .map(Some)
+            .ok_or_else(incomplete)??;
+        if expires_at_once && let Packet::Publish(publish) = &mut packet {
+            lower_expiry(&mut publish.properties);
+        }
+        Ok(Some(packet))
     }
 
     /// Takes a CONNECT off the front of `input` and becomes the codec of its version.
@@ -81,6 +87,11 @@ impl Codec {
             return Err(malformed("CONNECT longer or shorter than what is in it"));
         }
         let clean_start = flags.clean_start();
+        let zero = (version == ProtocolVersion::V5)
+            .then(|| flags.zero_expiry_of_will(body.get(at + 3..)?))
+            .flatten();
+        let will_expires_at_once =
+            zero.is_some_and(|zero| raise_expiry(&mut packet, frame.header + at + 3 + zero));
         if version == ProtocolVersion::V5
             && let Some(byte) = packet.get_mut(frame.header + at)
         {
@@ -88,7 +99,7 @@ impl Codec {
             *byte |= 0b10;
         }
         let mut codec = Self::new(version, max_packet);
-        let connect = match &mut codec.inner {
+        let mut connect = match &mut codec.inner {
             Inner::V3(inner) => match inner.decode(&mut packet) {
                 Ok(Some((v3::Packet::Connect(connect), _))) => {
                     connect_v3(*connect, version).map_err(fail)?
@@ -102,8 +113,26 @@ impl Codec {
                 other => return Err(fail(not_connect(other.err()))),
             },
         };
+        if will_expires_at_once && let Some(will) = &mut connect.will {
+            lower_expiry(&mut will.properties);
+        }
         codec.max_sent = connect.max_packet_size;
         Ok(Some((codec, connect)))
+    }
+}
+
+/// The library refuses a Message Expiry Interval of 0, which MQTT 5 allows: it is shown a 1.
+fn raise_expiry(packet: &mut BytesMut, at: usize) -> bool {
+    let Some(byte) = packet.get_mut(at) else {
+        return false;
+    };
+    *byte = 1;
+    true
+}
+
+fn lower_expiry(properties: &mut Option<Box<MessageProperties>>) {
+    if let Some(properties) = properties {
+        properties.expiry_secs = Some(0);
     }
 }
 
@@ -282,19 +311,24 @@ fn publish_in(publish: WirePublish) -> Result<Publish, FrameError> {
         id: publish.packet_id.map_or(0, NonZeroU16::get),
         has_topic_alias: alias,
         has_subscription_id: identifier,
-        properties: publish.properties.map(properties_in).transpose()?.flatten(),
+        properties: publish
+            .properties
+            .as_ref()
+            .map(properties_in)
+            .transpose()?
+            .flatten(),
     })
 }
 
 fn properties_in(
-    properties: PublishProperties,
+    properties: &PublishProperties,
 ) -> Result<Option<Box<MessageProperties>>, FrameError> {
     let mut message = MessageProperties::default();
     message.utf8_payload = properties.is_utf8_payload;
     message.expiry_secs = properties.message_expiry_interval.map(Into::into);
     message.content_type = maybe_text(properties.content_type.as_ref())?;
     message.response_topic = maybe_text(properties.response_topic.as_ref())?;
-    message.correlation_data = properties.correlation_data;
+    message.correlation_data = properties.correlation_data.as_ref().map(own);
     message.user = pairs(&properties.user_properties)?;
     Ok((!message.is_empty()).then(|| Box::new(message)))
 }
@@ -356,8 +390,9 @@ fn will_v5(will: v5::LastWill) -> Result<Will, FrameError> {
     properties.expiry_secs = will.message_expiry_interval.map(Into::into);
     properties.content_type = maybe_text(will.content_type.as_ref())?;
     properties.response_topic = maybe_text(will.response_topic.as_ref())?;
-    properties.correlation_data = will.correlation_data;
+    properties.correlation_data = will.correlation_data.as_ref().map(own);
     properties.user = pairs(&will.user_properties)?;
+    check_response_topic(&properties)?;
     Ok(Will {
         topic: text(&will.topic)?,
         payload: will.message,
@@ -366,6 +401,11 @@ fn will_v5(will: v5::LastWill) -> Result<Will, FrameError> {
         delay_secs: will.will_delay_interval_sec.unwrap_or_default(),
         properties: (!properties.is_empty()).then(|| Box::new(properties)),
     })
+}
+
+/// Copied for the same reason as [`text`].
+fn own(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
 }
 
 /// Copied, so that nothing kept pins the read buffer. The library checks that it is UTF-8, and

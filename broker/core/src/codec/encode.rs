@@ -257,6 +257,19 @@ impl Codec {
     }
 }
 
+/// Bytes of a SUBACK or UNSUBACK of MQTT 5 with so many codes.
+pub(crate) fn answer_len(codes: usize) -> usize {
+    // The packet id and an empty property section.
+    let length = 3 + codes;
+    let length_bytes = match length {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    };
+    1 + length_bytes + length
+}
+
 /// PUBREL with success, which has the same bytes in every version.
 pub(crate) fn write_pubrel(id: u16, output: &mut BytesMut) {
     output.extend_from_slice(&[0x62, 2]);

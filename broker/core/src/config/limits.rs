@@ -13,11 +13,14 @@ pub struct LimitsConfig {
     pub topic_levels: usize,
     /// Subscriptions of a session.
     pub subscriptions: usize,
+    /// Sessions of an app that wait for their client. One more ends with its connection.
+    pub detached_sessions: usize,
     /// Unacknowledged QoS 1 and 2 messages, each way.
     pub in_flight: u16,
-    /// Messages waiting for one session. When full, the newest is dropped and counted.
+    /// Messages waiting for one session. When full, expired ones go, then the oldest of QoS 0; else
+    /// the newest is dropped.
     pub queued_messages: usize,
-    /// Bytes waiting for one session.
+    /// Bytes waiting for one session, overhead included, and as many again unacknowledged.
     pub queued_bytes: usize,
     /// Commands a second of one device, on average. Above it, its connection is read slower.
     pub commands_per_second: u32,
@@ -25,6 +28,8 @@ pub struct LimitsConfig {
     pub command_burst: u32,
     /// Retained messages of an app.
     pub retained_messages: usize,
+    /// Bytes of an app's retained messages, overhead included.
+    pub retained_bytes: usize,
     /// Open connections, all listeners together.
     pub connections: usize,
     /// A command that takes longer closes its connection unacknowledged, seconds.
@@ -38,19 +43,61 @@ impl Default for LimitsConfig {
             topic_bytes: 1024,
             topic_levels: 32,
             subscriptions: 1024,
+            detached_sessions: 100_000,
             in_flight: 100,
             queued_messages: 1000,
             queued_bytes: 1024 * 1024,
             commands_per_second: 20,
             command_burst: 100,
             retained_messages: 100_000,
+            retained_bytes: 128 * 1024 * 1024,
             connections: 1_000_000,
             command_timeout: 10,
         }
     }
 }
 
+/// Limits that cannot be kept together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitsError {
+    /// Not even one.
+    #[error("limits.{0} is 0")]
+    Zero(&'static str),
+    /// The largest packet would never fit.
+    #[error("limits.{key} is {value}, below limits.packet_bytes, which is {packet_bytes}")]
+    BelowPacket {
+        /// Which.
+        key: &'static str,
+        /// Its value.
+        value: usize,
+        /// The largest packet.
+        packet_bytes: u32,
+    },
+}
+
 impl LimitsConfig {
+    /// Whether the limits can be kept together.
+    pub(crate) fn check(&self) -> Result<(), LimitsError> {
+        if self.in_flight == 0 {
+            return Err(LimitsError::Zero("in_flight"));
+        }
+        let packet_bytes = self.packet_bytes;
+        for (key, value) in [
+            ("queued_bytes", self.queued_bytes),
+            ("retained_bytes", self.retained_bytes),
+        ] {
+            if value < packet_bytes as usize {
+                return Err(LimitsError::BelowPacket {
+                    key,
+                    value,
+                    packet_bytes,
+                });
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn topic(&self) -> TopicLimits {
         TopicLimits {
             max_bytes: self.topic_bytes,

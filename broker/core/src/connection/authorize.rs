@@ -20,21 +20,15 @@ const OUTLET_DEADLINE: Duration = Duration::from_secs(10);
 /// The outlets that a filter under `$` covers and this role may hear, by place.
 fn heard<'a>(
     hooks: &'a HookTable,
-    filter: &TopicFilter,
+    filter: &'a TopicFilter,
     role: Role,
 ) -> impl Iterator<Item = (usize, &'a OutletEntry)> {
     let may_hear = move |audience| match audience {
         Audience::Devices => role == Role::Device,
         Audience::Servers => role == Role::Server,
     };
-    let covers = |topic: &str| filter.matches(topic);
-    let heard: Vec<_> = hooks
-        .outlets()
-        .iter()
-        .enumerate()
-        .filter(|(_, outlet)| may_hear(outlet.audience) && covers(outlet.topic))
-        .collect();
-    heard.into_iter()
+    let outlets = hooks.outlets().iter().enumerate();
+    outlets.filter(move |(_, outlet)| may_hear(outlet.audience) && filter.matches(outlet.topic))
 }
 
 /// The outlets that the connection's filters cover now.

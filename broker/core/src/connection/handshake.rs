@@ -220,6 +220,7 @@ fn admit(
         fill: Fill {
             version: connect.version,
             window: connect.receive_maximum.min(limits.in_flight),
+            window_bytes: limits.queued_bytes,
             max_packet: connect.max_packet_size,
             high_water: QUEUE_WATER,
         },

@@ -58,7 +58,7 @@ impl Connection {
                 }
             }
             Packet::Subscribe(subscribe) => self.on_subscribe(subscribe).await?,
-            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await,
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await?,
             Packet::PingReq => self.codec.pingresp(&mut self.wire.output),
             Packet::Disconnect(disconnect) => {
                 let expiry_secs = disconnect.session_expiry;

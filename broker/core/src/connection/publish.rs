@@ -7,6 +7,7 @@ use partyline_plugin::protocol::TopicName;
 use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Verdict};
 
 use super::Connection;
+use crate::codec::check_response_topic;
 use crate::packet::{ProtocolError, Publish};
 use crate::session::{Arrival, InWork};
 
@@ -55,6 +56,12 @@ impl Connection {
                 ));
             }
         };
+        if let Some(properties) = &publish.properties
+            && !topic.is_reserved()
+        {
+            // A command can be answered: it says what is wrong in its reply.
+            check_response_topic(properties)?;
+        }
         let mut message = Message::new(topic, publish.payload, Origin::Client);
         message.qos = qos;
         message.retain = publish.retain;

@@ -1,18 +1,18 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use std::collections::HashMap;
+
 use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{Qos, Reason};
 
 use super::{Connection, Refused};
+use crate::codec::answer_len;
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
 
 /// What a granted filter leads to, after the SUBACK.
 enum Granted {
-    Plain {
-        filter: TopicFilter,
-        options: SubscribeOptions,
-        new: bool,
-    },
+    Nothing,
+    Retained(TopicFilter, Qos),
     Outlets(TopicFilter),
 }
 
@@ -31,26 +31,35 @@ impl Connection {
                 "SUBSCRIBE without a filter",
             ));
         }
-        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        self.check_answer(subscribe.filters.len())?;
+        // Where a filter is repeated, the last one stands, as in a sequence of packets.
+        let places = subscribe.filters.iter().enumerate();
+        let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
+        let mut answers = HashMap::with_capacity(last.len());
         let mut granted = Vec::new();
-        for (filter, options) in &subscribe.filters {
-            match self.grant(filter, *options).await {
-                Ok((qos, what)) => {
-                    codes.push(Ok(qos));
-                    granted.push(what);
-                }
-                Err(reason) => codes.push(Err(reason)),
+        for (at, (filter, options)) in subscribe.filters.iter().enumerate() {
+            if last.get(&**filter) != Some(&at) {
+                continue;
             }
+            tokio::task::consume_budget().await;
+            let answer = self.grant(filter, *options).await.map(|(qos, what)| {
+                granted.push(what);
+                qos
+            });
+            answers.insert(&**filter, answer);
         }
+        let codes: Vec<_> = subscribe
+            .filters
+            .iter()
+            .map(|(filter, _)| answers.get(&**filter).copied())
+            .map(|answer| answer.unwrap_or(Err(Reason::UnspecifiedError)))
+            .collect();
         self.codec
             .suback(subscribe.id, &codes, &mut self.wire.output);
         for what in granted {
             match what {
-                Granted::Plain {
-                    filter,
-                    options,
-                    new,
-                } => self.send_retained(&filter, options, new),
+                Granted::Nothing => {}
+                Granted::Retained(filter, qos) => self.session.owe_retained(filter, qos),
                 Granted::Outlets(filter) => self.open_outlets(&filter).await,
             }
         }
@@ -71,6 +80,13 @@ impl Connection {
             let qos = self.grant_outlets(&filter)?;
             return Ok((qos, Granted::Outlets(filter)));
         }
+        let (new, count) = {
+            let subscriptions = &self.session.state().subscriptions;
+            (!subscriptions.contains_key(&filter), subscriptions.len())
+        };
+        if new && count >= self.kernel.config.limits.subscriptions {
+            return Err(Reason::QuotaExceeded);
+        }
         let hooks = self.kernel.hooks.load_full();
         let mut state = loop {
             let info = self.info();
@@ -83,10 +99,6 @@ impl Connection {
                 break state;
             }
         };
-        let new = !state.subscriptions.contains_key(&filter);
-        if new && state.subscriptions.len() >= self.kernel.config.limits.subscriptions {
-            return Err(Reason::QuotaExceeded);
-        }
         state.subscriptions.insert(filter.clone(), options);
         drop(state);
         self.session
@@ -96,39 +108,42 @@ impl Connection {
             // Taken over with a clean start meanwhile: the router was cleared before this came.
             self.session.space.unsubscribe(&filter, &self.session);
         }
-        Ok((
-            options.qos,
-            Granted::Plain {
-                filter,
-                options,
-                new,
-            },
-        ))
-    }
-
-    fn send_retained(&self, filter: &TopicFilter, options: SubscribeOptions, new: bool) {
-        let wanted = match options.retain_handling {
+        let wants_retained = match options.retain_handling {
             RetainHandling::Always => true,
             RetainHandling::IfNew => new,
             RetainHandling::Never => false,
         };
-        if !wanted {
-            return;
-        }
-        for publication in self.session.space.retained.matching(filter) {
-            let qos = publication.message.qos.min(options.qos);
-            self.session
-                .route(&self.kernel.config.limits, &publication, qos, true);
-        }
+        let granted = if wants_retained {
+            Granted::Retained(filter, options.qos)
+        } else {
+            Granted::Nothing
+        };
+        Ok((options.qos, granted))
     }
 
-    pub(super) async fn on_unsubscribe(&mut self, unsubscribe: Unsubscribe) {
+    pub(super) async fn on_unsubscribe(
+        &mut self,
+        unsubscribe: Unsubscribe,
+    ) -> Result<(), ProtocolError> {
+        self.check_answer(unsubscribe.filters.len())?;
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
         for filter in &unsubscribe.filters {
+            tokio::task::consume_budget().await;
             reasons.push(self.unsubscribe(filter).await);
         }
         self.codec
             .unsuback(unsubscribe.id, &reasons, &mut self.wire.output);
+        Ok(())
+    }
+
+    /// A SUBACK or UNSUBACK has one code for each filter and nothing that could be left out. Who
+    /// takes none so large is told before anything is done ([MQTT-3.1.2-24]).
+    fn check_answer(&self, filters: usize) -> Result<(), ProtocolError> {
+        if self.codec.fits(answer_len(filters)) {
+            return Ok(());
+        }
+        let detail = format!("the answer to {filters} filters is above the Maximum Packet Size");
+        Err(ProtocolError::new(Reason::PacketTooLarge, detail))
     }
 
     async fn unsubscribe(&mut self, filter: &str) -> Reason {
@@ -143,8 +158,11 @@ impl Connection {
             let Some(mut state) = self.held() else {
                 return Reason::UnspecifiedError;
             };
+            state.owed.forget(&filter);
             let removed = state.subscriptions.remove(&filter);
-            self.session.space.unsubscribe(&filter, &self.session);
+            if removed.is_some() {
+                self.session.space.unsubscribe(&filter, &self.session);
+            }
             removed.is_some()
         };
         if existed {

@@ -46,7 +46,7 @@ impl Breaker {
     }
 }
 
-/// A hook whose registration denies on faults could not decide.
+/// A hook could not decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Faulted;
 
@@ -59,18 +59,18 @@ impl<H: ?Sized> Guarded<H> {
         }
     }
 
-    /// The hook's verdict, or what the policy says in its place.
+    /// Whether the hook is passed over where it could not reach a verdict.
+    pub(super) fn is_skipped(&self) -> bool {
+        self.entry.options.on_fault == OnFault::Skip
+    }
+
+    /// The hook's verdict, if it could reach one.
     pub(super) async fn call<V>(
         &self,
         call: impl Future<Output = HookResult<V>>,
-        next: V,
     ) -> Result<V, Faulted> {
-        let by_policy = |next| match self.entry.options.on_fault {
-            OnFault::Skip => Ok(next),
-            OnFault::Deny => Err(Faulted),
-        };
         if self.breaker.lock().is_open() {
-            return by_policy(next);
+            return Err(Faulted);
         }
         let mut call = std::pin::pin!(AssertUnwindSafe(call).catch_unwind());
         // Most hooks are ready at once: only for those that wait is a timer set.
@@ -89,6 +89,6 @@ impl<H: ?Sized> Guarded<H> {
             Err(_) => tracing::warn!(plugin = self.plugin, "a hook missed its deadline"),
         }
         self.breaker.lock().fault();
-        by_policy(next)
+        Err(Faulted)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use partyline_plugin::{
     AccessVerdict, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandEntry,
-    ConnectRefusal, ConnectRequest, Message, Origin, OutletEntry, Phase, PublishFilter, Reason,
+    ConnectRefusal, ConnectRequest, Message, OutletEntry, Phase, PublishFilter, Reason,
     Registrations, Scope, SessionInfo, SubscribeRequest, Verdict,
 };
 
@@ -174,9 +174,10 @@ impl HookTable {
     ) -> AccessVerdict {
         for hook in &self.authorize_publish {
             let call = hook.entry.hook.authorize_publish(info, message);
-            match hook.call(call, AccessVerdict::Next).await {
+            match hook.call(call).await {
                 Ok(AccessVerdict::Next) => {}
                 Ok(verdict) => return verdict,
+                Err(Faulted) if hook.is_skipped() => {}
                 Err(Faulted) => return AccessVerdict::Deny(Reason::NotAuthorized),
             }
         }
@@ -190,7 +191,11 @@ impl HookTable {
     ) -> Result<AccessVerdict, Faulted> {
         for hook in &self.authorize_subscribe {
             let call = hook.entry.hook.authorize_subscribe(info, request);
-            match hook.call(call, AccessVerdict::Next).await? {
+            let verdict = match hook.call(call).await {
+                Err(Faulted) if hook.is_skipped() => AccessVerdict::Next,
+                verdict => verdict?,
+            };
+            match verdict {
                 AccessVerdict::Next => {}
                 verdict => return Ok(verdict),
             }
@@ -231,16 +236,28 @@ impl HookTable {
     ) -> Verdict {
         let mut accepted = None;
         for (phase, scope, hook) in filters {
-            let own = message.origin == Origin::Plugin(hook.plugin);
-            if own || accepted == Some(*phase) || !scope.contains(message.topic.as_str()) {
+            if accepted == Some(*phase) || !scope.contains(message.topic.as_str()) {
                 continue;
             }
+            let before = hook.is_skipped().then(|| message.clone());
+            let addressed = (message.topic.clone(), message.qos, message.retain);
             let call = hook.entry.hook.on_publish(info, message);
-            match hook.call(call, Verdict::Next).await {
-                Ok(Verdict::Next) => {}
-                Ok(Verdict::Accept) => accepted = Some(*phase),
-                Ok(verdict) => return verdict,
-                Err(Faulted) => return Verdict::Reject(Reason::ImplementationSpecificError),
+            let Ok(verdict) = hook.call(call).await else {
+                // A filter that is passed over leaves nothing half done.
+                let Some(before) = before else {
+                    return Verdict::Reject(Reason::ImplementationSpecificError);
+                };
+                *message = before;
+                continue;
+            };
+            if *phase > Phase::Authorize {
+                // What was authorized is what is routed.
+                (message.topic, message.qos, message.retain) = addressed;
+            }
+            match verdict {
+                Verdict::Next => {}
+                Verdict::Accept => accepted = Some(*phase),
+                verdict => return verdict,
             }
         }
         Verdict::Next

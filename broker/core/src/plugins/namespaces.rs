@@ -1,11 +1,13 @@
 //! Who owns which `$` topics: checked once, before anything is served.
 
+use std::collections::HashSet;
+
 use partyline_plugin::Registrations;
 
 use super::HostError;
 
-/// Fails if a namespace overlaps another without leave, or a plugin declares a topic that is not
-/// its own.
+/// Fails if a namespace overlaps another without leave, or a plugin declares a topic twice or one
+/// that is not its own.
 pub(super) fn check(declared: &[(&'static str, Registrations)]) -> Result<(), HostError> {
     let owned: Vec<(&str, &str)> = declared
         .iter()
@@ -43,8 +45,21 @@ pub(super) fn check(declared: &[(&'static str, Registrations)]) -> Result<(), Ho
                 ));
             }
         }
+        let commands: Vec<_> = one.commands.iter().map(|command| command.topic).collect();
+        let outlets: Vec<_> = one.outlets.iter().map(|outlet| outlet.topic).collect();
+        for (what, topics) in [("command", commands), ("outlet", outlets)] {
+            if let Some(topic) = repeated(&topics) {
+                let why = format!("the {what} {topic} is declared twice");
+                return Err(HostError::namespace(plugin, why));
+            }
+        }
     }
     Ok(())
+}
+
+fn repeated<'a>(topics: &[&'a str]) -> Option<&'a str> {
+    let mut known = HashSet::new();
+    topics.iter().copied().find(|topic| !known.insert(*topic))
 }
 
 /// Whether `owner`, or whoever it gave the part to, gave `prefix` to `plugin`.
@@ -132,6 +147,33 @@ mod tests {
             r.owns("$x/");
         });
         assert!(check(&[one, two]).is_err());
+    }
+
+    #[test]
+    fn a_command_or_an_outlet_is_declared_once() {
+        let command = |r: &mut Registrar| {
+            let plugin = std::sync::Arc::new(());
+            let answer = |_, _, (): ()| async { Ok(()) };
+            r.command("$im/x", "$im/reply", &plugin, answer);
+        };
+        let outlet = |r: &mut Registrar| {
+            r.outlet("$im/y", Qos::AtLeastOnce, Audience::Devices, None);
+        };
+        for (declare, topic) in [
+            (command as fn(&mut Registrar), "$im/x"),
+            (outlet as fn(&mut Registrar), "$im/y"),
+        ] {
+            let mut registrar = Registrar::new("im", Services::default());
+            registrar.owns("$im/");
+            declare(&mut registrar);
+            assert!(check(&[("im", registrar.finish())]).is_ok());
+            let mut registrar = Registrar::new("im", Services::default());
+            registrar.owns("$im/");
+            declare(&mut registrar);
+            declare(&mut registrar);
+            let error = check(&[("im", registrar.finish())]).unwrap_err();
+            assert!(error.to_string().contains(topic), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Subscriber, put, take};
+use super::{Subscriber, Subscribers};
 use crate::session::Session;
 
 #[derive(Debug, Default)]
@@ -16,9 +16,9 @@ struct Node {
     children: HashMap<Box<str>, Node>,
     plus: Option<Box<Node>>,
     /// Filters that end here.
-    here: Vec<Subscriber>,
+    here: Subscribers,
     /// Filters that end here with `#`.
-    hash: Vec<Subscriber>,
+    hash: Subscribers,
 }
 
 impl Node {
@@ -35,8 +35,8 @@ impl Node {
         session: &Arc<Session>,
     ) -> bool {
         match levels.next() {
-            None => take(&mut self.here, session),
-            Some("#") => take(&mut self.hash, session),
+            None => self.here.take(session),
+            Some("#") => self.hash.take(session),
             Some("+") => {
                 let Some(child) = self.plus.as_mut() else {
                     return false;
@@ -84,12 +84,12 @@ impl Trie {
         let mut node = &mut self.root;
         for level in filter.split('/') {
             match level {
-                "#" => return put(&mut node.hash, subscriber),
+                "#" => return node.hash.put(subscriber),
                 "+" => node = node.plus.get_or_insert_default(),
                 level => node = node.children.entry(level.into()).or_default(),
             }
         }
-        put(&mut node.here, subscriber)
+        node.here.put(subscriber)
     }
 
     /// Removes a subscription; true if it was there.

@@ -42,12 +42,24 @@ pub(super) struct Entry {
     again: bool,
 }
 
+impl Sent {
+    /// Bytes that it keeps.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Plain { publication, .. } => publication.weight(),
+            Self::Tracked(_) | Self::Void => 0,
+        }
+    }
+}
+
 /// Unacknowledged messages in the order in which they were sent.
 #[derive(Debug)]
 pub(super) struct InFlight {
     entries: VecDeque<Entry>,
     /// How many of them are to be sent again.
     again: usize,
+    /// What their messages weigh.
+    bytes: usize,
     /// Goes on over reconnects, so that a late acknowledgement of an old connection names nothing
     /// that is outstanding on the new one.
     last_id: u16,
@@ -59,6 +71,7 @@ impl InFlight {
         Self {
             entries: VecDeque::new(),
             again: 0,
+            bytes: 0,
             last_id,
         }
     }
@@ -66,6 +79,12 @@ impl InFlight {
     /// Messages that were sent on this connection.
     pub(super) fn outstanding(&self) -> usize {
         self.entries.len() - self.again
+    }
+
+    /// Whether one more message may be sent: what is kept to be sent again is bounded by bytes,
+    /// but one message is always let through.
+    pub(super) fn has_room(&self, max_bytes: usize) -> bool {
+        self.entries.is_empty() || self.bytes < max_bytes
     }
 
     /// Keeps what outlives a connection, all of it to be sent again.
@@ -100,6 +119,7 @@ impl InFlight {
     fn remove(&mut self, at: usize) -> Option<Entry> {
         let entry = self.entries.remove(at)?;
         self.again -= usize::from(entry.again);
+        self.bytes -= entry.sent.weight();
         Some(entry)
     }
 
@@ -121,6 +141,7 @@ impl InFlight {
         }
         self.last_id = id;
         let again = false;
+        self.bytes += sent.weight();
         self.entries.push_back(Entry {
             id,
             awaits,
@@ -148,18 +169,27 @@ impl InFlight {
         match entry {
             Some(entry) if entry.awaits != Awaits::Ack => {
                 entry.awaits = Awaits::Comp;
+                // The client has it: only its packet id is still needed.
+                self.bytes -= entry.sent.weight();
+                entry.sent = Sent::Void;
                 true
             }
             _ => false,
         }
     }
 
+    /// Drops the messages that `drop` takes; their packet ids still wait for the client.
+    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(&mut Sent) -> bool) {
+        for entry in &mut self.entries {
+            if drop(&mut entry.sent) {
+                self.bytes -= entry.sent.weight();
+                entry.sent = Sent::Void;
+            }
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.entries.iter_mut()
     }
 }

@@ -1,8 +1,9 @@
 //! What waits to be sent to a session.
 //!
 //! Two lanes: plugins' deliveries go before routed messages, so that a flood of plain messages
-//! cannot hold up a reply or the inbox. Each lane is bounded by count and bytes; when one is full,
-//! its newest message is dropped and counted, and nobody else waits for it.
+//! cannot hold up a reply or the inbox. Each lane is bounded by count and bytes. When the first is
+//! full, its newest message is dropped; what the second does stands at [`super::routed`]. What is
+//! dropped is counted, and nobody else waits for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Publication;
 use super::in_flight::{Awaits, InFlight, Sent};
+use super::routed::{Routed, RoutedLane};
 use crate::codec::{Frame, write_pubrel};
 use crate::config::LimitsConfig;
 
@@ -60,19 +62,14 @@ struct Direct {
     guarantee: Guarantee,
 }
 
-#[derive(Debug)]
-struct Routed {
-    publication: Arc<Publication>,
-    qos: Qos,
-    retain: bool,
-}
-
 /// How one connection takes messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fill {
     pub(crate) version: ProtocolVersion,
     /// Unacknowledged messages that may be outstanding.
     pub(crate) window: u16,
+    /// Bytes of them above which no further one is sent.
+    pub(crate) window_bytes: usize,
     /// The client's Maximum Packet Size.
     pub(crate) max_packet: Option<u32>,
     /// Bytes of output after which filling pauses.
@@ -90,10 +87,9 @@ impl Fill {
 pub(crate) struct Outbound {
     direct: VecDeque<Direct>,
     direct_bytes: usize,
-    routed: VecDeque<Routed>,
-    routed_bytes: usize,
+    routed: RoutedLane,
     in_flight: InFlight,
-    pub(crate) dropped: u64,
+    dropped: u64,
 }
 
 impl Outbound {
@@ -102,8 +98,7 @@ impl Outbound {
         Self {
             direct: VecDeque::new(),
             direct_bytes: 0,
-            routed: VecDeque::new(),
-            routed_bytes: 0,
+            routed: RoutedLane::default(),
             in_flight: InFlight::new(last_id),
             dropped: 0,
         }
@@ -117,20 +112,33 @@ impl Outbound {
         qos: Qos,
         retain: bool,
     ) -> Enqueued {
-        let weight = publication.weight();
-        if self.routed.len() >= limits.queued_messages
-            || self.routed_bytes + weight > limits.queued_bytes
-        {
-            self.dropped += 1;
-            return Enqueued::Full;
-        }
-        self.routed_bytes += weight;
-        self.routed.push_back(Routed {
+        let routed = Routed {
             publication: Arc::clone(publication),
             qos,
             retain,
+            owed: false,
+        };
+        self.routed.push(limits, routed)
+    }
+
+    /// Queues a retained message for a new subscription. The caller bounds how many wait.
+    pub(super) fn route_owed(&mut self, publication: Arc<Publication>, qos: Qos) {
+        self.routed.put(Routed {
+            publication,
+            qos,
+            retain: true,
+            owed: true,
         });
-        Enqueued::Waiting
+    }
+
+    /// Retained messages for new subscriptions that wait here.
+    pub(super) fn owed(&self) -> usize {
+        self.routed.owed()
+    }
+
+    /// Messages that were dropped because they would not go through.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped + self.routed.dropped
     }
 
     /// Queues a plugin's delivery.
@@ -140,9 +148,9 @@ impl Outbound {
         frame: Frame,
         guarantee: Guarantee,
     ) -> Enqueued {
-        if self.direct.len() >= limits.queued_messages
-            || self.direct_bytes + frame.len() > limits.queued_bytes
-        {
+        let has_room = self.direct.len() < limits.queued_messages
+            && self.direct_bytes + frame.len() <= limits.queued_bytes;
+        if !(has_room || self.direct.is_empty()) {
             self.dropped += 1;
             guarantee.end(TrackedOutcome::Full);
             return Enqueued::Full;
@@ -199,18 +207,19 @@ impl Outbound {
         let Some(next) = self.routed.front() else {
             return false;
         };
-        if next.qos != Qos::AtMostOnce && !self.has_credit(fill) {
+        let has_credit = || self.has_credit(fill) && self.in_flight.has_room(fill.window_bytes);
+        if next.qos != Qos::AtMostOnce && !has_credit() {
             return false;
         }
         let Some(Routed {
             publication,
             qos,
             retain,
-        }) = self.routed.pop_front()
+            ..
+        }) = self.routed.pop()
         else {
             return false;
         };
-        self.routed_bytes -= publication.weight();
         if publication.expired(now) {
             return true;
         }
@@ -306,42 +315,29 @@ impl Outbound {
     pub(crate) fn detach(&mut self) {
         self.drop_direct();
         self.in_flight.detach();
-        self.routed.retain(|routed| routed.qos != Qos::AtMostOnce);
-        self.routed_bytes = self
-            .routed
-            .iter()
-            .map(|routed| routed.publication.weight())
-            .sum();
+        self.routed.keep(|routed| routed.qos != Qos::AtMostOnce);
     }
 
     /// The user changed: plugins' deliveries go. What is in flight keeps its packet id until the
     /// client acknowledges it.
     pub(crate) fn drop_deliveries(&mut self) {
         self.drop_direct();
-        for entry in self.in_flight.iter_mut() {
-            if let Sent::Tracked(sender) = &mut entry.sent {
+        self.in_flight.drop_sent(|sent| {
+            if let Sent::Tracked(sender) = sent {
                 end(sender.take(), TrackedOutcome::Gone);
-                entry.sent = Sent::Void;
             }
-        }
+            matches!(sent, Sent::Tracked(_))
+        });
     }
 
     /// Routed messages whose topic is no longer granted go, in flight as above.
     pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
         let topic = |publication: &Publication| granted(publication.message.topic.as_str());
-        for entry in self.in_flight.iter_mut() {
-            if let Sent::Plain { publication, .. } = &entry.sent
-                && !topic(publication)
-            {
-                entry.sent = Sent::Void;
-            }
-        }
-        self.routed.retain(|routed| topic(&routed.publication));
-        self.routed_bytes = self
-            .routed
-            .iter()
-            .map(|routed| routed.publication.weight())
-            .sum();
+        self.in_flight.drop_sent(|sent| match sent {
+            Sent::Plain { publication, .. } => !topic(publication),
+            Sent::Tracked(_) | Sent::Void => false,
+        });
+        self.routed.keep(|routed| topic(&routed.publication));
     }
 
     /// Senders that are dropped read as gone.

@@ -9,40 +9,54 @@ use tokio::time::Instant;
 
 use crate::codec::{Frame, encode_publish};
 
-/// A message and its encodings, made when first needed: version × (QoS 0 or above).
+/// A message whose topic and properties are longer, bytes, is encoded for each receiver anew.
+const LONGEST_KEPT_HEAD: usize = 1024;
+/// Bytes of a packet beside topic, properties and payload, about.
+const HEADER: usize = 16;
+
+/// A message and its encodings, made when first needed: version × (QoS 0 or above). They share its
+/// payload.
 #[derive(Debug)]
 pub(crate) struct Publication {
     pub(crate) message: Message,
     expires: Option<Instant>,
+    /// Bytes of topic and properties, about.
+    head: usize,
     frames: [OnceLock<Option<Frame>>; 4],
 }
 
 impl Publication {
     pub(crate) fn new(message: Message) -> Self {
-        let expiry = message
-            .properties
-            .as_ref()
-            .and_then(|properties| properties.expiry_secs);
+        let properties = message.properties.as_deref();
+        let expiry = properties.and_then(|properties| properties.expiry_secs);
         let expires =
             expiry.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs.into())));
+        let head = message.topic.as_str().len() + properties.map_or(0, properties_len);
         Self {
             message,
             expires,
+            head,
             frames: Default::default(),
         }
+    }
+
+    /// When it expires, if it does.
+    pub(crate) fn expires(&self) -> Option<Instant> {
+        self.expires
     }
 
     pub(crate) fn expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// What it counts for in a queue, bytes.
+    /// What it counts for in a queue, bytes: all that it may come to hold.
     pub(crate) fn weight(&self) -> usize {
-        let properties = self.message.properties.as_deref();
-        self.message.topic.as_str().len()
-            + self.message.payload.len()
-            + properties.map_or(0, properties_len)
-            + 16
+        let frames = if self.head <= LONGEST_KEPT_HEAD {
+            self.frames.len() * (self.head + HEADER)
+        } else {
+            0
+        };
+        size_of::<Self>() + self.head + self.message.payload.len() + frames
     }
 
     /// The packet for receivers of this version and QoS.
@@ -52,6 +66,9 @@ impl Publication {
             // The rest of its life goes with it (MQTT 5 §3.3.2.3.3), so it is encoded each time.
             let rest = expires.saturating_duration_since(now).as_secs();
             return self.encode(v5, with_id, u32::try_from(rest.max(1)).ok());
+        }
+        if self.head > LONGEST_KEPT_HEAD {
+            return self.encode(v5, with_id, None);
         }
         let slot = usize::from(v5) << 1 | usize::from(with_id);
         self.frames

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::state::State;
-use super::{Attachment, Commands, Session, Stop, WillMessage};
+use super::{Attachment, Commands, Owed, Session, Stop, WillMessage};
 use crate::router::AppSpace;
 
 type UserKey = (AppKey, Username);
@@ -146,7 +146,14 @@ impl Registry {
         if let Some(expiry_secs) = how.expiry_secs {
             state.expiry_secs = expiry_secs.min(max_expiry_secs);
         }
-        let over = state.expiry_secs == 0;
+        if state.expiry_secs > 0 {
+            state.place = session.space.place();
+            if state.place.is_none() {
+                tracing::info!(session.device = %session.key, "no place to wait for its client");
+            }
+        }
+        // Where the app has no place for one more, the session ends as if it had no expiry.
+        let over = state.place.is_none();
         // Said under the lock, so that no connection takes it up before it is removed.
         state.ended = over;
         if !how.publish_will {
@@ -326,6 +333,7 @@ impl Session {
             let mut state = self.state();
             state.ended = true;
             state.outbound.detach();
+            (state.owed, state.place) = (Owed::default(), None);
             std::mem::take(&mut state.subscriptions)
         };
         for filter in filters.keys() {

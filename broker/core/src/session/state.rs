@@ -8,10 +8,11 @@ use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
 use partyline_plugin::protocol::{RegistrationId, TopicFilter};
 use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
-use super::{Attachment, Commands, Enqueued, Fill, Outbound, Publication};
+use super::{Attachment, Commands, Enqueued, Fill, Outbound, Owed, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -39,6 +40,8 @@ pub(crate) struct State {
     /// The open connection.
     pub(crate) attachment: Option<Arc<Attachment>>,
     pub(crate) outbound: Outbound,
+    /// Retained messages that are to follow.
+    pub(crate) owed: Owed,
     /// Subscriptions to plain topics.
     pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
     pub(crate) received: Received,
@@ -46,6 +49,8 @@ pub(crate) struct State {
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
     pub(crate) detached: Option<Instant>,
+    /// Its place among the app's sessions without a connection.
+    pub(super) place: Option<OwnedSemaphorePermit>,
     /// Published when the connection ends without a DISCONNECT.
     pub(crate) will: Option<WillMessage>,
     /// Replaced or expired; nothing is queued any more.
@@ -63,6 +68,7 @@ impl State {
         self.attachment = Some(Arc::clone(attachment));
         self.expiry_secs = expiry_secs;
         self.detached = None;
+        self.place = None;
         self.will = will;
     }
 
@@ -71,6 +77,7 @@ impl State {
         let subscriptions = &self.subscriptions;
         let granted = |topic: &str| subscriptions.keys().any(|filter| filter.matches(topic));
         self.outbound.keep_granted(granted);
+        self.owed.keep(|filter| subscriptions.contains_key(filter));
     }
 
     /// How long it has been without a connection; `None` if it has one.
@@ -95,10 +102,12 @@ impl Session {
         let state = State {
             attachment: None,
             outbound: Outbound::new(rand::random()),
+            owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
             expiry_secs: 0,
             detached: None,
+            place: None,
             will: None,
             ended: false,
         };
@@ -124,10 +133,29 @@ impl Session {
     }
 
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
-    /// taken over would carry the messages away.
-    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) {
-        if let Some(mut state) = self.held_by(connection) {
-            state.outbound.fill(fill, output);
+    /// taken over would carry the messages away. True if it is to be asked again at once, since
+    /// more retained messages are to be looked for.
+    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) -> bool {
+        let Some(mut state) = self.held_by(connection) else {
+            return false;
+        };
+        let State { outbound, owed, .. } = &mut *state;
+        if outbound.owed() == 0 {
+            // Under the session's lock: what is retained later is also queued later.
+            owed.advance(&self.space.retained, outbound);
+        }
+        outbound.fill(fill, output);
+        !owed.is_empty() && outbound.owed() == 0
+    }
+
+    /// Owes the retained messages that a subscription matches. The router must know it already:
+    /// what is retained from now on reaches it as it comes.
+    pub(crate) fn owe_retained(&self, filter: TopicFilter, qos: Qos) {
+        let search = self.space.retained.search(filter);
+        let mut state = self.state();
+        state.owed.add(search, qos);
+        if let Some(attachment) = &state.attachment {
+            attachment.signal.wake();
         }
     }
 
@@ -148,7 +176,7 @@ impl Session {
             attachment.signal.wake();
         }
         if queued == Enqueued::Full {
-            tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped,
+            tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
     }

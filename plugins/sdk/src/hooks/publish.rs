@@ -22,10 +22,14 @@ pub enum Verdict {
     Disconnect(Reason),
 }
 
-/// Sees each PUBLISH in its scope exactly once: a QoS 2 message when it first arrives.
+/// Sees each PUBLISH of a client in its scope exactly once: a QoS 2 message when it first arrives.
+/// Wills and what plugins publish pass no filter.
 #[async_trait]
 pub trait PublishFilter: Send + Sync + 'static {
-    /// Decide, and change the message where the phase allows it.
+    /// Decide, and change the message where the phase allows it: after [`Phase::Authorize`] a
+    /// change of topic, QoS or RETAIN is undone.
+    ///
+    /// [`Phase::Authorize`]: crate::Phase::Authorize
     async fn on_publish(&self, session: &SessionInfo, message: &mut Message)
     -> HookResult<Verdict>;
 }

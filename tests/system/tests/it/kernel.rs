@@ -6,6 +6,7 @@ mod broken_packets;
 mod connect;
 mod connect_refused;
 mod limits;
+mod many_retained;
 mod plugins;
 mod publish;
 mod races;

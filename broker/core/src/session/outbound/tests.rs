@@ -8,6 +8,7 @@ use super::*;
 const FILL: Fill = Fill {
     version: ProtocolVersion::V311,
     window: 3,
+    window_bytes: 1 << 20,
     max_packet: None,
     high_water: 1 << 20,
 };
@@ -125,20 +126,118 @@ fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
     assert_eq!(ended, std::task::Poll::Ready(TrackedOutcome::Acked));
 }
 
+fn queue(outbound: &mut Outbound, limits: &LimitsConfig, message: &Arc<Publication>) -> Enqueued {
+    outbound.route(limits, message, message.message.qos, false)
+}
+
+fn payloads(outbound: &mut Outbound) -> Vec<String> {
+    filled(outbound)
+        .into_iter()
+        .map(|packet| packet.2)
+        .collect()
+}
+
+fn two_messages() -> LimitsConfig {
+    LimitsConfig {
+        queued_messages: 2,
+        ..LimitsConfig::default()
+    }
+}
+
 #[test]
 fn a_full_queue_drops_the_newest_and_counts_it() {
+    let limits = two_messages();
+    let mut outbound = Outbound::new(0);
+    let message = publication("x", Qos::AtLeastOnce);
+    assert_eq!(queue(&mut outbound, &limits, &message), Enqueued::Waiting);
+    assert_eq!(queue(&mut outbound, &limits, &message), Enqueued::Waiting);
+    assert_eq!(queue(&mut outbound, &limits, &message), Enqueued::Full);
+    let newest = publication("newest", Qos::AtMostOnce);
+    assert_eq!(queue(&mut outbound, &limits, &newest), Enqueued::Full);
+    assert_eq!((outbound.dropped(), filled(&mut outbound).len()), (2, 2));
+}
+
+#[test]
+fn a_full_queue_drops_the_oldest_of_qos_0_first() {
+    let limits = two_messages();
+    let mut outbound = Outbound::new(0);
+    for (payload, qos) in [
+        ("a", Qos::AtMostOnce),
+        ("b", Qos::AtMostOnce),
+        ("c", Qos::AtLeastOnce),
+        ("d", Qos::AtMostOnce),
+        ("e", Qos::ExactlyOnce),
+    ] {
+        let queued = queue(&mut outbound, &limits, &publication(payload, qos));
+        assert_eq!(queued, Enqueued::Waiting, "{payload}");
+    }
+    assert_eq!(outbound.dropped(), 3);
+    assert_eq!(payloads(&mut outbound), ["c", "e"]);
+}
+
+/// What is dropped must make the room that is needed.
+#[test]
+fn nothing_is_dropped_for_a_message_that_does_not_fit_all_the_same() {
+    let small = publication("x", Qos::AtLeastOnce);
     let limits = LimitsConfig {
-        queued_messages: 2,
+        queued_bytes: 3 * small.weight(),
         ..LimitsConfig::default()
     };
     let mut outbound = Outbound::new(0);
-    let message = publication("x", Qos::AtLeastOnce);
-    let queue =
-        |outbound: &mut Outbound| outbound.route(&limits, &message, Qos::AtLeastOnce, false);
-    assert_eq!(queue(&mut outbound), Enqueued::Waiting);
-    assert_eq!(queue(&mut outbound), Enqueued::Waiting);
-    assert_eq!(queue(&mut outbound), Enqueued::Full);
-    assert_eq!((outbound.dropped, filled(&mut outbound).len()), (1, 2));
+    let large = "x".repeat(2 * small.weight()).leak();
+    for (message, expected) in [
+        (&small, Enqueued::Waiting),
+        (&publication("y", Qos::AtMostOnce), Enqueued::Waiting),
+        (&publication(large, Qos::AtLeastOnce), Enqueued::Full),
+    ] {
+        assert_eq!(queue(&mut outbound, &limits, message), expected);
+    }
+    assert_eq!(payloads(&mut outbound), ["x", "y"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_makes_room_uncounted() {
+    let limits = two_messages();
+    let mut outbound = Outbound::new(0);
+    let mut brief = publication("brief", Qos::AtLeastOnce).message.clone();
+    brief.properties = Some(Box::default());
+    brief.properties.as_mut().unwrap().expiry_secs = Some(5);
+    let brief = Arc::new(Publication::new(brief));
+    let lasting = publication("lasting", Qos::AtLeastOnce);
+    assert_eq!(queue(&mut outbound, &limits, &brief), Enqueued::Waiting);
+    assert_eq!(queue(&mut outbound, &limits, &lasting), Enqueued::Waiting);
+    tokio::time::advance(std::time::Duration::from_secs(4)).await;
+    assert_eq!(queue(&mut outbound, &limits, &lasting), Enqueued::Full);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(queue(&mut outbound, &limits, &lasting), Enqueued::Waiting);
+    assert_eq!(outbound.dropped(), 1);
+    assert_eq!(payloads(&mut outbound), ["lasting", "lasting"]);
+}
+
+/// What the client has not acknowledged is bounded by bytes too, though one message always goes.
+#[test]
+fn unacknowledged_bytes_close_the_window() {
+    let mut outbound = outbound_with(&[
+        ("a", Qos::AtLeastOnce),
+        ("b", Qos::ExactlyOnce),
+        ("c", Qos::AtLeastOnce),
+    ]);
+    let fill = Fill {
+        window_bytes: 1,
+        ..FILL
+    };
+    let next = |outbound: &mut Outbound| {
+        let mut output = BytesMut::new();
+        outbound.fill(fill, &mut output);
+        packets(output)
+    };
+    assert_eq!(next(&mut outbound), [(0x32, 1, "a".to_owned())]);
+    outbound.on_puback(1, Reason::Success);
+    assert_eq!(next(&mut outbound), [(0x34, 2, "b".to_owned())]);
+    assert!(next(&mut outbound).is_empty());
+    // With PUBREC the message itself is done with.
+    assert!(outbound.on_pubrec(2, Reason::Success));
+    assert_eq!(next(&mut outbound), [(0x32, 3, "c".to_owned())]);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use partyline_plugin::protocol::{Class, ClientId};
 use partyline_plugin::{Owner, Principal, ProtocolVersion, Role};
 
 use super::*;
+use crate::config::LimitsConfig;
 
 fn attachment(id: u64) -> Arc<Attachment> {
     let user = UserLogin {
@@ -27,7 +28,7 @@ fn attachment(id: u64) -> Arc<Attachment> {
 #[test]
 fn a_takeover_leaves_no_connection_behind() {
     let registry = Registry::default();
-    let space = Arc::new(AppSpace::new(10));
+    let space = Arc::new(AppSpace::new(&LimitsConfig::default()));
     for round in 0..5000 {
         let both = [attachment(2 * round), attachment(2 * round + 1)];
         std::thread::scope(|scope| {

@@ -1,12 +1,14 @@
 //! What one client may send, and what it is sent.
 
 use bytes::Bytes;
-use partyline_testkit::{ConnectOptions, Packet, Version};
+use partyline_system_tests::OpenDoor;
+use partyline_testkit::{BrokerConfig, ConnectOptions, Packet, TestBroker, Version};
+use serde_json::json;
 
 use super::property::{
     CONTENT_TYPE, MAXIMUM_PACKET_SIZE, REASON_STRING, RECEIVE_MAXIMUM, TOPIC_ALIAS,
 };
-use super::{VERSIONS, broker, broker_with, by_version, client, connect, kept};
+use super::{VERSIONS, broker, broker_with, by_version, client, connect, kept, tells_presence};
 
 #[tokio::test]
 async fn a_packet_above_the_limit_is_refused_by_its_length_alone() {
@@ -308,5 +310,106 @@ async fn more_connections_than_the_limit_are_closed() {
         .is_err()
     {}
     second.ping().await.unwrap();
+    broker.stop().await;
+}
+
+/// [MQTT-3.1.2-24]: a SUBACK has nothing to leave out, so who cannot take it is told so.
+#[tokio::test]
+async fn a_subscribe_whose_answer_the_client_cannot_take_ends_the_connection() {
+    let broker = broker().await;
+    let options = || kept(Version::V5, "small").property(MAXIMUM_PACKET_SIZE, &[0, 0, 0, 64][..]);
+    for (first, end) in [(0x82, &b"\0"[..]), (0xa2, b"")] {
+        let filters = |count| {
+            let filter = [&b"\x00\x01a"[..], end].concat();
+            [b"\x00\x01\x00".to_vec(), filter.repeat(count)].concat()
+        };
+        let (mut small, _) = connect(&broker, &options()).await;
+        // Five bytes and a code for each filter.
+        small.send_packet(first, &filters(59)).await.unwrap();
+        let answered = small.wait_for("an answer", |packet| match packet {
+            Packet::SubAck(_, codes) | Packet::UnsubAck(_, codes) => Some(codes.len()),
+            _ => None,
+        });
+        assert_eq!(answered.await.unwrap(), 59);
+        small.send_packet(first, &filters(60)).await.unwrap();
+        assert_eq!(small.disconnected().await.unwrap(), 0x95);
+        small.closed().await.unwrap();
+    }
+    broker.stop().await;
+}
+
+/// Above the limit, a session ends with its connection, and the client finds none.
+#[tokio::test]
+async fn only_so_many_sessions_wait_for_their_clients() {
+    let broker = broker_with(|config| config.limits.detached_sessions = 1).await;
+    for version in VERSIONS {
+        let present = async |id, expected| {
+            let (client, connack) = connect(&broker, &kept(version, id)).await;
+            assert_eq!(connack.session_present, expected && tells_presence(version));
+            client
+        };
+        let (one, other) = (present("one", false).await, present("other", false).await);
+        one.disconnect(0).await.unwrap();
+        other.disconnect(0).await.unwrap();
+        let other = present("other", false).await;
+        // Who comes back leaves a place.
+        let one = present("one", true).await;
+        other.disconnect(0).await.unwrap();
+        one.disconnect(0).await.unwrap();
+        present("one", false).await;
+        // So does a session that is ended.
+        client(&broker, version, "other").await;
+        let one = present("one", false).await;
+        one.disconnect(0).await.unwrap();
+        client(&broker, version, "one").await;
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn limits_that_do_not_go_together_are_an_error_at_the_start() {
+    type Change = fn(&mut BrokerConfig);
+    let cases: [(Change, &[&str]); 3] = [
+        (
+            |config| config.limits.queued_bytes = 1000,
+            &["limits.queued_bytes", "limits.packet_bytes"],
+        ),
+        (
+            |config| config.limits.retained_bytes = 1000,
+            &["limits.retained_bytes", "limits.packet_bytes"],
+        ),
+        (|config| config.limits.in_flight = 0, &["limits.in_flight"]),
+    ];
+    for (change, keys) in cases {
+        let started = TestBroker::builder()
+            .plugin::<OpenDoor>(json!({}))
+            .config(change)
+            .start()
+            .await;
+        let error = started.expect_err("the limits are refused").to_string();
+        assert!(keys.iter().all(|key| error.contains(key)), "{error}");
+    }
+}
+
+/// The smallest queue that is allowed still takes the largest packet.
+#[tokio::test]
+async fn a_queue_takes_one_message_of_any_size() {
+    let broker = broker_with(|config| {
+        config.limits.packet_bytes = 2000;
+        config.limits.queued_bytes = 2000;
+    })
+    .await;
+    for version in VERSIONS {
+        let mut client = client(&broker, version, "one").await;
+        client.subscribe(&[("a", 1)]).await.unwrap();
+        for qos in 0..=2 {
+            let payload = vec![b'x'; 1990];
+            client
+                .publish_done("a", &payload, qos, false)
+                .await
+                .unwrap();
+            assert_eq!(client.take("a").await.unwrap().payload, payload);
+        }
+    }
     broker.stop().await;
 }

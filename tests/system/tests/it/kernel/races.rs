@@ -86,3 +86,28 @@ async fn many_connections_of_one_device_leave_one() {
     }
     broker.stop().await;
 }
+
+/// Whoever publishes, the message that is kept is the one that subscribers saw last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_retained_message_is_the_one_that_came_last() {
+    const ROUNDS: usize = 200;
+    let broker = broker().await;
+    let mut reader = client(&broker, Version::V5, "reader").await;
+    reader.subscribe(&[("a", 1)]).await.unwrap();
+    let mut one = client(&broker, Version::V5, "one").await;
+    let mut other = client(&broker, Version::V5, "other").await;
+    for round in 0..ROUNDS {
+        let (first, second) = (format!("one {round}"), format!("other {round}"));
+        let (one, other) = tokio::join!(
+            one.publish_done("a", first, 1, true),
+            other.publish_done("a", second, 1, true)
+        );
+        assert_eq!((one.unwrap(), other.unwrap()), (0, 0));
+        reader.take("a").await.unwrap();
+        let last = reader.take("a").await.unwrap();
+        let mut late = client(&broker, Version::V5, "late").await;
+        late.subscribe(&[("a", 1)]).await.unwrap();
+        assert_eq!(late.take("a").await.unwrap().payload, last.payload);
+    }
+    broker.stop().await;
+}

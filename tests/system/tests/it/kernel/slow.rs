@@ -57,7 +57,11 @@ async fn a_client_that_does_not_read_holds_up_nobody() {
 /// The bound of a queue counts all that is held for it, properties too.
 #[tokio::test]
 async fn properties_fill_a_queue_as_well() {
-    let broker = broker_with(|config| config.limits.queued_bytes = 50_000).await;
+    let broker = broker_with(|config| {
+        config.limits.packet_bytes = 20_000;
+        config.limits.queued_bytes = 50_000;
+    })
+    .await;
     let mut away = broker.client(kept(Version::V5, "away")).await.unwrap();
     away.subscribe(&[("a", 1)]).await.unwrap();
     away.disconnect(0).await.unwrap();

@@ -262,6 +262,25 @@ async fn a_fault_denies_or_passes_over_as_registered() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_filter_that_is_passed_over_leaves_nothing_half_done() -> anyhow::Result<()> {
+    for version in VERSIONS {
+        let (broker, _) = sieve().await?;
+        let mut watcher = watcher(&broker, version).await?;
+        let mut client = client(&broker, version, "one").await;
+        for phase in ["rewrite", "validate", "transform"] {
+            let topic = format!("skip/{phase}/half");
+            assert_eq!(client.publish_done(&topic, "x", 1, false).await?, 0);
+            assert_eq!(watcher.take(&topic).await?.payload, "x");
+        }
+        watcher.quiet().await?;
+        watcher.subscribe(&[("skip/#", 1), ("moved", 1)]).await?;
+        watcher.quiet().await?;
+        broker.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_filter_that_waits_within_its_deadline_is_no_fault() -> anyhow::Result<()> {
     let (broker, _) = sieve().await?;
     let mut client = client(&broker, Version::V5, "one").await;

@@ -151,6 +151,29 @@ async fn what_is_rewritten_is_what_is_authorized_and_routed() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn after_authorization_topic_qos_and_retain_stay() -> anyhow::Result<()> {
+    let (broker, sieve) = sieve().await?;
+    for version in VERSIONS {
+        let mut watcher = watcher(&broker, version).await?;
+        let mut client = client(&broker, version, "one").await;
+        for phase in ["validate", "transform", "handle"] {
+            let topic = format!("deny/{phase}/address");
+            for qos in 1..=2 {
+                client.publish_done(&topic, "x", qos, false).await?;
+                assert_eq!(watcher.take(&topic).await?.qos, qos);
+                assert_eq!(sieve.calls(), ALL, "the others see it too");
+            }
+        }
+        watcher.quiet().await?;
+        // Nothing was retained.
+        watcher.subscribe(&[("deny/#", 1), ("moved", 1)]).await?;
+        watcher.quiet().await?;
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_repeated_qos_2_message_is_filtered_once() -> anyhow::Result<()> {
     let (broker, sieve) = sieve().await?;
     for version in VERSIONS {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use partyline_plugin::{
     FilterOptions, HookError, HookResult, Message, OnFault, Phase, Plugin, PluginContext,
-    PublishFilter, Reason, Registrar, Scope, SessionInfo, Verdict,
+    PublishFilter, Qos, Reason, Registrar, Scope, SessionInfo, Verdict,
 };
 use partyline_protocol::{TopicLimits, TopicName};
 use serde_json::Value;
@@ -57,9 +57,20 @@ impl PublishFilter for Filter {
                 message.topic = parsed("moved");
                 Verdict::Next
             }
+            "address" => {
+                message.topic = parsed("moved");
+                (message.qos, message.retain) = (Qos::AtMostOnce, true);
+                Verdict::Next
+            }
             "secret" => {
                 message.topic = parsed("secret/x");
                 Verdict::Next
+            }
+            "half" => {
+                message.payload = "rewritten".into();
+                message.topic = parsed("moved");
+                message.retain = true;
+                return Err(HookError::new("on purpose"));
             }
             "error" => return Err(HookError::new("on purpose")),
             "panic" => panic!("on purpose"),
