@@ -23,7 +23,6 @@ mod session;
 mod tasks;
 
 pub use async_trait::async_trait;
-pub use axum;
 pub use bytes;
 pub use figment;
 pub use partyline_protocol as protocol;
