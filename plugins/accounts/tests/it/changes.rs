@@ -15,7 +15,7 @@ async fn a_changed_password_ends_every_login() {
     let bobby = world.user("bobby", "phone").await;
     let (other_process, alice) = (world.other_process(), user("alice"));
     other_process
-        .set_password(&world.app.app_key, &alice, "new password")
+        .set_password(&world.app.app_key, &alice, Some("new password"))
         .await
         .unwrap();
     eventually!(!world.broker.is_open(phone.id()) && !world.broker.is_open(device.id()));
@@ -39,14 +39,11 @@ async fn a_disabled_user_is_kicked_and_comes_back_when_enabled() {
     let phone = world.user("alice", "phone").await;
     let (other_process, alice) = (world.other_process(), user("alice"));
     let app = &world.app.app_key;
-    other_process.disable_user(app, &alice, true).await.unwrap();
+    other_process.disable_user(app, &alice).await.unwrap();
     eventually!(world.broker.kick_of(phone.id()).is_some());
     let kick = world.broker.kick_of(phone.id()).unwrap();
     assert_eq!(kick.message.as_deref(), Some("disabled"));
-    other_process
-        .disable_user(app, &alice, false)
-        .await
-        .unwrap();
+    other_process.enable_user(app, &alice).await.unwrap();
     let by_token = world.user_request("alice", "phone", &phone.token());
     assert_eq!(
         world.refused(&by_token).await,
@@ -67,7 +64,7 @@ async fn a_connection_on_its_way_in_does_not_outlive_the_change() {
     };
     let (other_process, alice) = (world.other_process(), user("alice"));
     other_process
-        .disable_user(&world.app.app_key, &alice, true)
+        .disable_user(&world.app.app_key, &alice)
         .await
         .unwrap();
     eventually!(!world.broker.is_open(witness.id()));
@@ -121,10 +118,7 @@ async fn the_accounts_service_notices_changes_of_other_processes() {
     let states = || async { accounts.users(app, &names).await.unwrap() };
     assert_eq!(states().await, [Some(UserState::Active), None]);
     other_process.add_user(app, &names[1], None).await.unwrap();
-    other_process
-        .disable_user(app, &names[0], true)
-        .await
-        .unwrap();
+    other_process.disable_user(app, &names[0]).await.unwrap();
     let expected = [Some(UserState::Disabled), Some(UserState::Active)];
     eventually!(states().await == expected);
     // This process sees its own changes at once.

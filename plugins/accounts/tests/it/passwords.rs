@@ -36,7 +36,7 @@ async fn disabled_shows_only_after_a_right_password() {
     let token = world.user("alice", "phone").await.token();
     world
         .directory
-        .disable_user(&world.app.app_key, &user("alice"), true)
+        .disable_user(&world.app.app_key, &user("alice"))
         .await
         .unwrap();
     let refused = |password| {

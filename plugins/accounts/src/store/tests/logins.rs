@@ -208,7 +208,7 @@ pub(super) async fn a_changed_password_ends_tokens_and_logins_in_progress(databa
     };
     world
         .directory
-        .set_password(&world.app, &alice, "new password")
+        .set_password(&world.app, &alice, Some("new password"))
         .await
         .unwrap();
     assert!(active(&world, &alice).await.is_empty());
@@ -233,7 +233,7 @@ pub(super) async fn a_disabled_user_is_nowhere_logged_in(database: Database) {
     let late = log_in(&world, &alice, "tablet", Platform::Other).await;
     world
         .directory
-        .disable_user(&world.app, &alice, true)
+        .disable_user(&world.app, &alice)
         .await
         .unwrap();
     assert!(active(&world, &alice).await.is_empty());
@@ -243,7 +243,7 @@ pub(super) async fn a_disabled_user_is_nowhere_logged_in(database: Database) {
     ));
     world
         .directory
-        .disable_user(&world.app, &alice, false)
+        .enable_user(&world.app, &alice)
         .await
         .unwrap();
     assert!(
