@@ -16,6 +16,9 @@ use crate::listener::Listeners;
 use crate::plugins::{Host, HostError};
 use crate::{http, sweeper};
 
+/// How long what is cut may take to let go.
+const CUT_TIME: Duration = Duration::from_secs(1);
+
 /// Why the broker did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -147,15 +150,16 @@ impl Broker {
     /// configured, commands and queues flushed, plugins stopped in reverse, database closed.
     pub async fn stop(mut self) {
         let grace = Duration::from_secs(self.kernel.config.mqtt.stop_grace.into());
-        self.kernel.begin_stop();
-        if tokio::time::timeout(grace, self.kernel.connections.finished())
+        if tokio::time::timeout(grace, self.kernel.stop())
             .await
             .is_err()
         {
             tracing::warn!(
                 grace_secs = grace.as_secs(),
-                "connections were cut after the grace time"
+                "connections are cut after the grace time"
             );
+            // A task that never comes to a point where it could end is left to its fate.
+            let _ = tokio::time::timeout(CUT_TIME, self.kernel.cut()).await;
         }
         self.host.stop(grace).await;
     }

@@ -8,36 +8,41 @@ mod authorize;
 mod command;
 mod handshake;
 mod inbound;
-mod pace;
 mod pending;
 mod publish;
 mod subscribe;
 mod wire;
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use parking_lot::MutexGuard;
 use partyline_plugin::{ProtocolVersion, Qos, Reason, SessionInfo};
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::inbound::Flow;
-use self::pace::Pace;
 use self::pending::Pending;
-use self::wire::{Moved, Wire};
+use self::wire::{Moved, Wire, part};
 use crate::codec::Codec;
 use crate::kernel::Kernel;
 use crate::packet::ProtocolError;
-use crate::session::{Attachment, Detach, Fill, Session, Stop};
+use crate::session::{Attachment, Detach, Fill, Pace, Session, State, Stop};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
-pub(crate) use authorize::covered_outlets;
+pub(crate) use authorize::{Refused, covered_outlets};
 
-/// Bytes of output after which nothing more is read or taken from the queue.
-const HIGH_WATER: usize = 64 * 1024;
+/// Bytes of output after which nothing more is taken from the queue.
+const QUEUE_WATER: usize = 64 * 1024;
+/// Bytes of output beyond what the queue may bring after which nothing more is read. The queue
+/// alone must never reach this mark: who reads slowly is heard all the same.
+const ANSWER_WATER: usize = 64 * 1024;
 /// How long the last packets of a connection may take to leave.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
@@ -68,18 +73,36 @@ enum End {
     Stopped(Stop),
 }
 
-/// Serves one socket from its first byte to its last.
-pub(crate) async fn serve(kernel: Arc<Kernel>, mut transport: Transport, peer: SocketAddr) {
-    let Some(mut connection) = handshake::accept(&kernel, &mut transport, peer).await else {
+/// Serves one socket from its first byte of MQTT to its last. Who is let in is decided by the
+/// deadline.
+pub(crate) async fn serve(
+    kernel: Arc<Kernel>,
+    mut transport: Transport,
+    peer: SocketAddr,
+    deadline: Instant,
+) {
+    let accepted = handshake::accept(&kernel, &mut transport, peer, deadline);
+    let Some(mut connection) = accepted.await else {
         return;
     };
-    let end = connection.run(&mut transport).await;
+    let run = AssertUnwindSafe(connection.run(&mut transport)).catch_unwind();
+    // Its session must be left in order, whatever happened.
+    let end = run.await.unwrap_or_else(|_| {
+        tracing::error!(session.device = %connection.session.key, "a connection panicked");
+        End::Error(ProtocolError::new(Reason::UnspecifiedError, "an error of the broker"))
+    });
     connection.finish(&mut transport, end).await;
 }
 
 impl Connection {
     fn info(&self) -> Arc<SessionInfo> {
         self.attachment.info()
+    }
+
+    /// The session's state while it belongs to this connection: one that was taken over has no
+    /// say in it any more.
+    fn held(&self) -> Option<MutexGuard<'_, State>> {
+        self.session.held_by(self.attachment.id)
     }
 
     fn is_v5(&self) -> bool {
@@ -112,6 +135,13 @@ impl Connection {
         }
     }
 
+    /// Whether the client's answers do not pile up. The last message that the queue brings may go
+    /// over its mark by a whole packet.
+    fn has_room(&self) -> bool {
+        let largest = self.kernel.config.limits.packet_bytes as usize;
+        self.wire.output.len() < QUEUE_WATER + largest + ANSWER_WATER
+    }
+
     fn fill_output(&mut self) {
         let (id, output) = (self.attachment.id, &mut self.wire.output);
         self.session.fill(id, self.fill, output);
@@ -128,14 +158,12 @@ impl Connection {
             let pause = u32::try_from(secs).unwrap_or(u32::MAX);
             self.attachment.seen(coarse_secs().saturating_add(pause));
         }
-        let may_read =
-            resume.is_none() && !self.pending.is_full() && self.wire.output.len() < HIGH_WATER;
+        let may_read = resume.is_none() && !self.pending.is_full() && self.has_room();
         self.wire.release_empty();
         let (attachment, wire) = (&self.attachment, &mut self.wire);
         tokio::select! {
             moved = poll_fn(|cx| wire.poll(cx, transport, may_read)) => match moved {
-                Ok(Moved::Read) => attachment.seen(coarse_secs()),
-                Ok(Moved::Written) => {}
+                Ok(Moved::Read | Moved::Written) => {}
                 Err(_) => return Err(End::Closed),
             },
             () = attachment.signal.woken() => {}
@@ -161,9 +189,13 @@ impl Connection {
             End::Stopped(stop) => (stop.publish_will, None),
             End::Closed | End::Error(_) => (true, None),
         };
+        let mut flush_time = FLUSH_TIME;
         if let End::Stopped(Stop { drain: true, .. }) = &end {
             self.drain().await;
-            self.fill_output();
+            let flush_until = Instant::now() + FLUSH_TIME;
+            // What the client does not take in time is dropped.
+            let _ = timeout_at(flush_until, self.flush_queue(transport)).await;
+            flush_time = flush_until.saturating_duration_since(Instant::now());
         }
         let how = Detach {
             publish_will,
@@ -172,19 +204,25 @@ impl Connection {
         let max_expiry = self.kernel.config.mqtt.max_session_expiry;
         let registry = &self.kernel.registry;
         let will = registry.detach(&self.session, self.attachment.id, &how, max_expiry);
-        self.close_outlets().await;
         if let Some(will) = will {
             self.kernel.publish_will(&self.session, will).await;
         }
+        self.close_outlets().await;
         self.say_goodbye(&end);
-        let goodbye = async {
-            if transport.write_all_buf(&mut self.wire.output).await.is_ok() {
-                // The peer may have closed its side already.
-                let _ = transport.shutdown().await;
+        let goodbye = part(transport, &mut self.wire.output, &self.kernel.stopping);
+        if tokio::time::timeout(flush_time, goodbye).await.is_err() {
+            tracing::debug!(session.device = %self.session.key, "the client did not part in time");
+        }
+    }
+
+    /// Writes all that may be sent without another word of the client.
+    async fn flush_queue(&mut self, transport: &mut Transport) -> io::Result<()> {
+        loop {
+            self.fill_output();
+            if self.wire.output.is_empty() {
+                return Ok(());
             }
-        };
-        if tokio::time::timeout(FLUSH_TIME, goodbye).await.is_err() {
-            tracing::debug!(session.device = %self.session.key, "the client did not take the last packets");
+            transport.write_all_buf(&mut self.wire.output).await?;
         }
     }
 

@@ -7,12 +7,14 @@ use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
 use partyline_plugin::{
     Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, Payload, ProtocolVersion,
-    PublishError, Qos, SessionHandle, SessionId, SessionInfo, Tracked, UserLogin,
+    PublishError, Qos, Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome,
+    UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
-use crate::connection::covered_outlets;
+use crate::connection::{Refused, covered_outlets};
 use crate::kernel::Kernel;
+use crate::plugins::Faulted;
 use crate::session::{Attachment, Enqueued, Guarantee, Session, Stop};
 
 impl Kernel {
@@ -23,6 +25,7 @@ impl Kernel {
         };
         let v5 = attachment.info.load().version == ProtocolVersion::V5;
         let Some(frame) = frame_of(v5, message, guarantee.has_id()) else {
+            guarantee.end(TrackedOutcome::TooLarge);
             return Delivery::Full;
         };
         let mut state = session.state();
@@ -43,8 +46,13 @@ impl Kernel {
     }
 
     /// Asks the access hooks about every saved subscription again, and drops those now denied with
-    /// the messages that only they brought.
-    pub(crate) async fn authorize_again(&self, session: &Arc<Session>, info: &SessionInfo) {
+    /// the messages that only they brought. If a hook cannot decide, nothing is dropped: then the
+    /// connection must not go on, and the next one asks again.
+    pub(crate) async fn authorize_again(
+        &self,
+        session: &Arc<Session>,
+        info: &SessionInfo,
+    ) -> Result<(), Faulted> {
         let saved: Vec<(TopicFilter, Qos)> = {
             let state = session.state();
             state
@@ -54,19 +62,31 @@ impl Kernel {
                 .collect()
         };
         let hooks = self.hooks.load_full();
-        let mut denied = false;
+        let mut denied = Vec::new();
         for (filter, qos) in saved {
-            if let Err(reason) = hooks.may_subscribe(info, &filter, qos).await {
-                tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
-                    "a subscription is no longer allowed");
-                session.state().subscriptions.remove(&filter);
-                session.space.unsubscribe(&filter, session);
-                denied = true;
+            match hooks.may_subscribe(info, &filter, qos).await {
+                Ok(()) => {}
+                Err(Refused::Undecided) => return Err(Faulted),
+                Err(Refused::Denied(reason)) => {
+                    tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
+                        "a subscription is no longer allowed");
+                    denied.push(filter);
+                }
             }
         }
-        if denied {
-            session.state().keep_granted();
+        if denied.is_empty() {
+            return Ok(());
         }
+        let Some(mut state) = session.held_by(info.id) else {
+            // Who took over asks for itself.
+            return Ok(());
+        };
+        for filter in denied {
+            state.subscriptions.remove(&filter);
+            session.space.unsubscribe(&filter, session);
+        }
+        state.keep_granted();
+        Ok(())
     }
 }
 
@@ -104,7 +124,7 @@ impl Broker for Kernel {
 
     fn deliver_tracked(&self, to: SessionHandle, message: Outgoing) -> Tracked {
         let (sender, tracked) = Tracked::new();
-        // On failure the sender is dropped, which reads as gone.
+        // The outcome says how it ended, also where it was not queued.
         let _ = self.enqueue(to, message, Guarantee::Tracked(sender));
         tracked
     }
@@ -147,7 +167,12 @@ impl Broker for Kernel {
         };
         let open = std::mem::take(&mut attachment.listening.lock().open);
         hooks.close_outlets(&old, &open).await;
-        self.authorize_again(&session, &info).await;
+        if self.authorize_again(&session, &info).await.is_err() {
+            let message = "the subscriptions cannot be checked now".to_owned();
+            let stop = Stop::new(Reason::ServerBusy, Some(message));
+            attachment.signal.stop(stop);
+            return Err(Gone);
+        }
         let covered = covered_outlets(&hooks, &attachment);
         hooks.open_outlets(&attachment, &info, &covered).await;
         attachment.signal.wake();

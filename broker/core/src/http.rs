@@ -31,12 +31,8 @@ pub(crate) fn serve(kernel: &Arc<Kernel>, listener: TcpListener, health: HealthC
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(health);
-    let stopping = kernel.stopping.clone();
     kernel.connections.spawn_until_stop(async move {
-        let served = axum::serve(listener, routes)
-            .with_graceful_shutdown(async move { stopping.cancelled().await })
-            .await;
-        if let Err(error) = served {
+        if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "the HTTP listener failed");
         }
     });

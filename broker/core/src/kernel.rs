@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::BrokerConfig;
 use crate::plugins::HookTable;
 use crate::router::AppSpace;
-use crate::session::{Attachment, Registry, Stop};
+use crate::session::{Attachment, Registry, Session, Stop};
 
 /// The broker's shared state.
 #[derive(Debug)]
@@ -27,8 +27,12 @@ pub(crate) struct Kernel {
     /// The tasks of connections and of the commands they started.
     pub(crate) connections: Tasks,
     pub(crate) stopping: CancellationToken,
+    /// Ends the tasks that are left when the grace time of a stop is over.
+    cut: CancellationToken,
     pub(crate) open_connections: AtomicUsize,
     next_session: AtomicU64,
+    /// How many apps were dropped.
+    apps_dropped: AtomicU64,
 }
 
 impl Kernel {
@@ -42,8 +46,10 @@ impl Kernel {
             apps: DashMap::new(),
             connections: Tasks::new(stopping.clone()),
             stopping,
+            cut: CancellationToken::new(),
             open_connections: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
+            apps_dropped: AtomicU64::new(0),
         }
     }
 
@@ -75,21 +81,59 @@ impl Kernel {
     }
 
     /// Forgets an app: its connections end, its sessions and retained messages go.
+    ///
+    /// A CONNECT in progress was let in before: it sees that an app was dropped since, or it has
+    /// the space that is closed here, or its session is found here.
     pub(crate) fn drop_app(&self, app: &AppKey) {
-        let message = Some("the app was deleted".to_owned());
-        for session in self.registry.sessions_of_app(app) {
-            let stop = Stop::new(Reason::AdministrativeAction, message.clone()).without_will();
-            self.registry.end(&session, stop);
+        self.apps_dropped.fetch_add(1, Ordering::SeqCst);
+        if let Some((_, space)) = self.apps.remove(app) {
+            space.close();
         }
-        self.apps.remove(app);
+        for session in self.registry.sessions_of_app(app) {
+            self.end_of_app(&session);
+        }
     }
 
-    /// Refuses new connections and asks every open one to finish.
-    pub(crate) fn begin_stop(&self) {
+    /// Ends a session whose app is gone.
+    pub(crate) fn end_of_app(&self, session: &Arc<Session>) {
+        let message = Some("the app was deleted".to_owned());
+        let stop = Stop::new(Reason::AdministrativeAction, message).without_will();
+        self.registry.end(session, stop);
+    }
+
+    /// Tells whether an app was dropped meanwhile.
+    pub(crate) fn apps_dropped(&self) -> u64 {
+        self.apps_dropped.load(Ordering::SeqCst)
+    }
+
+    /// Runs the work of a connection or a command, at the longest until it is cut.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.connections.spawn(async move {
+            let _ = cut.run_until_cancelled(work).await;
+        });
+    }
+
+    /// Refuses new connections, publishes the wills while everybody can still hear them, asks
+    /// every connection to finish and waits until all have.
+    pub(crate) async fn stop(&self) {
         self.stopping.cancel();
+        let wills = self.registry.take_wills();
+        if self.config.mqtt.wills_on_stop {
+            for (session, will) in wills {
+                self.publish_will(&session, will).await;
+            }
+        }
         for attachment in self.registry.attachments() {
             self.shut_down(&attachment);
         }
+        self.connections.finished().await;
+    }
+
+    /// Ends what does not finish by itself.
+    pub(crate) async fn cut(&self) {
+        self.cut.cancel();
+        self.connections.finished().await;
     }
 
     /// Asks a connection to finish, since the broker stops.

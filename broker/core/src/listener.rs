@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use crate::broker::{Addresses, StartError};
@@ -106,13 +107,15 @@ fn open(kernel: &Arc<Kernel>, wrap: &Wrap, stream: TcpStream, peer: SocketAddr) 
     // Small packets are answered at once; a socket that cannot do so still works.
     let _ = stream.set_nodelay(true);
     let wrap = wrap.clone();
-    kernel.connections.spawn(async move {
+    kernel.spawn(async move {
         let kernel = &slot.0;
+        // One time limit from the first byte to the CONNACK.
         let limit = Duration::from_secs(kernel.config.mqtt.connect_timeout.into());
-        let wrapping = tokio::time::timeout(limit, wrap.apply(stream, kernel));
+        let deadline = Instant::now() + limit;
+        let wrapping = timeout_at(deadline, wrap.apply(stream, kernel));
         match kernel.stopping.run_until_cancelled(wrapping).await {
             Some(Ok(Ok(transport))) => {
-                connection::serve(Arc::clone(kernel), transport, peer).await;
+                connection::serve(Arc::clone(kernel), transport, peer, deadline).await;
             }
             Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "the handshake failed"),
             Some(Err(_)) => tracing::debug!(%peer, "no handshake in time"),

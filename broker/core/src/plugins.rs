@@ -6,6 +6,7 @@ mod hook_table;
 mod host;
 mod namespaces;
 
+pub(crate) use guard::Faulted;
 pub(crate) use health::HealthCheck;
 pub(crate) use hook_table::HookTable;
 pub(crate) use host::Host;

@@ -4,7 +4,7 @@ mod retained;
 mod trie;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use parking_lot::RwLock;
@@ -34,6 +34,8 @@ pub(crate) struct AppSpace {
     /// Lets a publish skip the trie where there is none.
     wildcard_count: AtomicUsize,
     pub(crate) retained: Retained,
+    /// The app is gone.
+    closed: AtomicBool,
 }
 
 impl AppSpace {
@@ -43,7 +45,17 @@ impl AppSpace {
             wildcards: RwLock::default(),
             wildcard_count: AtomicUsize::new(0),
             retained: Retained::new(retained_limit),
+            closed: AtomicBool::new(false),
         }
+    }
+
+    /// The app is gone: sessions that come now must not stay.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Adds a subscription, or changes the options of the one with this filter.

@@ -1,14 +1,18 @@
 //! Sessions: what outlives a connection, and what one connection adds to it.
 
 mod attachment;
+mod commands;
 mod in_flight;
 mod outbound;
 mod publication;
+mod received;
 mod registry;
 mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
+pub(crate) use commands::{Commands, Pace};
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
 pub(crate) use publication::Publication;
+pub(crate) use received::{Arrival, InWork, Slot};
 pub(crate) use registry::{Attached, Detach, Registry};
-pub(crate) use state::{Session, WillMessage};
+pub(crate) use state::{Session, State, WillMessage};

@@ -62,6 +62,8 @@ pub enum TrackedOutcome {
     Refused(Reason),
     /// The packet is larger than the client's Maximum Packet Size and was not sent.
     TooLarge,
+    /// The session's queue has no room now; try again later.
+    Full,
     /// The connection ended or its user changed first.
     Gone,
 }
@@ -166,7 +168,8 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Logs a user in or out on an open connection: raises the login generation, drops what was
     /// queued or in flight for the old one, closes outlets, authorizes every subscription again,
-    /// then opens the outlets that are still covered. Returns the new snapshot.
+    /// then opens the outlets that are still covered. Returns the new snapshot. If an access hook
+    /// faults, no subscription is dropped; the connection ends, and the next one authorizes again.
     async fn set_user(
         &self,
         session: SessionId,

@@ -19,6 +19,8 @@ pub enum Audience {
 ///
 /// Subscriptions under `$` belong to one connection: they are not kept with a durable session, so
 /// that nothing is sent to a client whose handlers are not yet in place.
+///
+/// Each call has a panic guard, and is given up after 10 s.
 #[async_trait]
 pub trait Outlet: Send + Sync + 'static {
     /// A subscription that covers the topic was granted; called again for every further

@@ -1,15 +1,21 @@
 //! Who may subscribe to what, and the outlets that listen under `$`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{
     AccessVerdict, Audience, OutletEntry, Qos, Reason, Role, SessionInfo, SubscribeRequest,
 };
 
 use super::Connection;
-use crate::plugins::HookTable;
+use crate::plugins::{Faulted, HookTable};
 use crate::session::Attachment;
+
+/// How long an outlet may take. Generous, since it may look at the database.
+const OUTLET_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The outlets that a filter under `$` covers and this role may hear, by place.
 fn heard<'a>(
@@ -45,6 +51,25 @@ pub(crate) fn covered_outlets(hooks: &HookTable, attachment: &Attachment) -> Vec
     covered
 }
 
+/// Why a session may not subscribe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// A plugin says so, or none allows it.
+    Denied(Reason),
+    /// A hook could not decide. That takes nothing away which was granted before.
+    Undecided,
+}
+
+impl Refused {
+    /// For the SUBACK.
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Denied(reason) => reason,
+            Self::Undecided => Reason::ImplementationSpecificError,
+        }
+    }
+}
+
 impl HookTable {
     /// Whether a session may subscribe to a plain filter; denied unless a plugin allows it.
     pub(crate) async fn may_subscribe(
@@ -52,26 +77,18 @@ impl HookTable {
         info: &SessionInfo,
         filter: &TopicFilter,
         qos: Qos,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Refused> {
         let request = SubscribeRequest::new(filter.clone(), None, qos);
         match self.authorize_subscribe(info, &request).await {
-            AccessVerdict::Allow => Ok(()),
-            AccessVerdict::Next => Err(Reason::NotAuthorized),
-            AccessVerdict::Deny(reason) => Err(reason),
+            Ok(AccessVerdict::Allow) => Ok(()),
+            Ok(AccessVerdict::Next) => Err(Refused::Denied(Reason::NotAuthorized)),
+            Ok(AccessVerdict::Deny(reason)) => Err(Refused::Denied(reason)),
+            Err(Faulted) => Err(Refused::Undecided),
         }
     }
 }
 
 impl Connection {
-    pub(super) async fn authorize_subscribe(
-        &mut self,
-        filter: &TopicFilter,
-        qos: Qos,
-    ) -> Result<(), Reason> {
-        let hooks = self.kernel.hooks.load_full();
-        hooks.may_subscribe(&self.info(), filter, qos).await
-    }
-
     /// Grants a filter under `$` if it covers any outlet that this session may hear.
     pub(super) fn grant_outlets(&self, filter: &TopicFilter) -> Result<Qos, Reason> {
         let hooks = self.kernel.hooks.load();
@@ -165,10 +182,10 @@ impl HookTable {
                 }
             }
             if let Some(outlet) = &entry.outlet {
-                outlet.opened(info).await;
+                guarded(entry.topic, outlet.opened(info)).await;
                 // Closed while it was being told: it is told again, in the right order.
                 if !attachment.listening.lock().open.contains(place) {
-                    outlet.closed(info).await;
+                    guarded(entry.topic, outlet.closed(info)).await;
                 }
             }
         }
@@ -177,13 +194,21 @@ impl HookTable {
     /// Tells outlets that a listener is gone.
     pub(crate) async fn close_outlets(&self, info: &Arc<SessionInfo>, places: &[usize]) {
         for place in places {
-            if let Some(outlet) = self
-                .outlets()
-                .get(*place)
-                .and_then(|one| one.outlet.as_ref())
+            if let Some(entry) = self.outlets().get(*place)
+                && let Some(outlet) = &entry.outlet
             {
-                outlet.closed(info).await;
+                guarded(entry.topic, outlet.closed(info)).await;
             }
         }
+    }
+}
+
+/// Tells an outlet, whose panic or endless wait must not keep the connection from ending.
+async fn guarded(topic: &str, telling: impl Future<Output = ()>) {
+    let telling = AssertUnwindSafe(telling).catch_unwind();
+    match tokio::time::timeout(OUTLET_DEADLINE, telling).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => tracing::error!(topic, "an outlet panicked"),
+        Err(_) => tracing::error!(topic, "an outlet missed its deadline"),
     }
 }

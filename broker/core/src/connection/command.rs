@@ -1,60 +1,57 @@
 //! A PUBLISH to a `$` topic: a command, or nothing that a client may publish to.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::FutureExt;
-use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName, names};
-use partyline_plugin::{CommandCx, CommandReply, Message, ProtocolVersion, Qos, Reason, Role};
+use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName};
+use partyline_plugin::{CommandCx, CommandReply, Message, MessageProperties, Reason, Role};
 
 use super::Connection;
 use super::pending::{ReplyTo, write_reply};
-
-/// The `$` topics that a Response Topic may name, beside the one that the command declares.
-const REPLY_TOPICS: [&str; 2] = [names::IM_REPLY, names::PUSH_REPLY];
+use super::publish::Receipt;
+use crate::session::{InWork, Slot};
 
 impl Connection {
-    pub(super) async fn on_command(&mut self, id: u16, message: &Message) {
-        let (qos, topic) = (message.qos, message.topic.as_str());
+    pub(super) async fn on_command(&mut self, receipt: Receipt, message: &Message) {
+        let topic = message.topic.as_str();
         let info = self.info();
         let hooks = self.kernel.hooks.load_full();
         let Some(namespace_reply) = hooks.reply_topic(topic) else {
             // Nobody answers here, so only the acknowledgement can say so.
-            self.finish_publish(id, qos, Reason::NotAuthorized);
+            self.finish_publish(receipt, Reason::NotAuthorized);
             return;
         };
         if info.principal.role == Role::Anonymous {
-            self.finish_publish(id, qos, Reason::NotAuthorized);
+            self.finish_publish(receipt, Reason::NotAuthorized);
             return;
         }
         self.pace.count();
-        let properties = message.properties.as_deref();
-        let response_topic = properties.and_then(|properties| properties.response_topic.as_deref());
-        let correlation = properties.and_then(|properties| properties.correlation_data.clone());
-        let reply_topic = response_topic.unwrap_or(namespace_reply);
-        let reply = ReplyTo {
-            topic: reply_topic.into(),
-            correlation,
+        let reply = match self.reply_to(namespace_reply, message.properties.as_deref()) {
+            Ok(reply) => reply,
+            Err(reply) => {
+                let error = RequestError::new(ErrorCode::InvalidRequest)
+                    .with_detail("the response topic is not one a reply can go to");
+                self.refuse_command(receipt, message, &reply, &error);
+                return;
+            }
         };
-        if reply_topic != namespace_reply && !self.may_reply_to(reply_topic) {
-            let to = ReplyTo {
-                topic: namespace_reply.into(),
-                ..reply
-            };
-            let error = RequestError::new(ErrorCode::InvalidRequest)
-                .with_detail("the response topic is not one a reply can go to");
-            self.refuse_command(id, message, &to, &error);
-            return;
-        }
         if message.retain {
             let error = RequestError::new(ErrorCode::RetainedCommand);
-            self.refuse_command(id, message, &reply, &error);
+            self.refuse_command(receipt, message, &reply, &error);
             return;
         }
         let Some(command) = hooks.command(topic) else {
             let error = RequestError::new(ErrorCode::UnknownVerb);
-            self.refuse_command(id, message, &reply, &error);
+            self.refuse_command(receipt, message, &reply, &error);
+            return;
+        };
+        let limit = self.kernel.config.limits.in_flight.into();
+        let Some(running_now) = self.session.commands.begin(limit) else {
+            // Those of earlier connections, which are not dropped half-way.
+            let error = RequestError::new(ErrorCode::TooManyInFlight);
+            self.refuse_command(receipt, message, &reply, &error);
             return;
         };
         let payload = bytes::Bytes::copy_from_slice(&message.payload);
@@ -72,34 +69,75 @@ impl Connection {
         if let Poll::Ready(result) = first {
             let result = done(result);
             write_reply(&self.codec, &reply, result.payload, &mut self.wire.output);
-            self.finish_publish(id, qos, result.reason);
+            self.finish_publish(receipt, result.reason);
             return;
         }
-        let slot = Arc::new(OnceLock::new());
-        self.pending.running(id, qos, Arc::clone(&slot), reply);
-        let (session, attachment) = (Arc::clone(&self.session), Arc::clone(&self.attachment));
-        let v5 = self.codec.version() == ProtocolVersion::V5;
+        let Receipt { id, qos, work } = receipt;
+        let slot = work.as_ref().map_or_else(Slot::default, InWork::slot);
+        self.pending
+            .running(id, qos, Arc::clone(&slot), Some(reply));
+        let attachment = Arc::clone(&self.attachment);
+        let version = self.codec.version();
         // In a task of its own: it is finished even if its connection is not there any more.
-        self.kernel.connections.spawn(async move {
+        self.kernel.spawn(async move {
             let result = done(running.await);
-            if qos == Qos::ExactlyOnce && !(v5 && result.reason.is_error()) {
-                session.state().received.insert(id);
+            // Before the client can hear of it and send the next.
+            drop(running_now);
+            if let Some(work) = work {
+                work.finish(version, result);
+            } else {
+                // Only this task sets the slot.
+                let _ = slot.set(result);
             }
-            // Only this task sets the slot.
-            let _ = slot.set(result);
             attachment.signal.wake();
         });
     }
 
-    fn refuse_command(&mut self, id: u16, message: &Message, to: &ReplyTo, error: &RequestError) {
+    fn refuse_command(
+        &mut self,
+        receipt: Receipt,
+        message: &Message,
+        to: &ReplyTo,
+        error: &RequestError,
+    ) {
         let refusal = CommandReply::refusal(&message.payload, error);
         write_reply(&self.codec, to, refusal.payload, &mut self.wire.output);
-        self.finish_publish(id, message.qos, refusal.reason);
+        self.finish_publish(receipt, refusal.reason);
+    }
+
+    /// Where a command on this topic is answered; `None` if it is not one.
+    pub(super) fn reply_of(
+        &self,
+        topic: &str,
+        properties: Option<&MessageProperties>,
+    ) -> Option<ReplyTo> {
+        let hooks = self.kernel.hooks.load();
+        let namespace_reply = hooks.reply_topic(topic)?;
+        let reply = self.reply_to(namespace_reply, properties);
+        Some(reply.unwrap_or_else(|fallback| fallback))
+    }
+
+    /// Where the client wants its reply; an error, where to say that it cannot go there.
+    fn reply_to(
+        &self,
+        namespace_reply: &str,
+        properties: Option<&MessageProperties>,
+    ) -> Result<ReplyTo, ReplyTo> {
+        let asked = properties.and_then(|properties| properties.response_topic.as_deref());
+        let reply = |topic: &str| ReplyTo {
+            topic: topic.into(),
+            correlation: properties.and_then(|properties| properties.correlation_data.clone()),
+        };
+        match asked {
+            None => Ok(reply(namespace_reply)),
+            Some(topic) if topic == namespace_reply || self.may_reply_to(topic) => Ok(reply(topic)),
+            Some(_) => Err(reply(namespace_reply)),
+        }
     }
 
     fn may_reply_to(&self, topic: &str) -> bool {
         if topic.starts_with('$') {
-            return REPLY_TOPICS.contains(&topic);
+            return self.kernel.hooks.load().is_reply_topic(topic);
         }
         TopicName::parse(topic, &self.kernel.config.limits.topic()).is_ok()
     }

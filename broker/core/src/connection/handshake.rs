@@ -4,25 +4,25 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use partyline_plugin::protocol::{ClientId, TopicName};
 use partyline_plugin::{
     AccessVerdict, Admission, AuthVerdict, ConnectRefusal, ConnectRequest, DeviceKey, Message,
-    Origin, Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
+    Origin, Outgoing, Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
 };
 use rand::distr::{Alphanumeric, SampleString};
-use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-use super::pace::Pace;
 use super::pending::Pending;
-use super::wire::{Wire, poll_read};
-use super::{Connection, FLUSH_TIME, HIGH_WATER};
+use super::wire::{Wire, part, poll_read};
+use super::{Connection, FLUSH_TIME, QUEUE_WATER};
 use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::packet::{ConnAck, Connect, Will};
-use crate::session::{Attached, Attachment, Fill, WillMessage};
+use crate::router::AppSpace;
+use crate::session::{Attached, Attachment, Detach, Fill, Pace, WillMessage};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -34,9 +34,9 @@ pub(super) async fn accept(
     kernel: &Arc<Kernel>,
     transport: &mut Transport,
     peer: SocketAddr,
+    deadline: Instant,
 ) -> Option<Connection> {
-    let limit = Duration::from_secs(kernel.config.mqtt.connect_timeout.into());
-    let deciding = tokio::time::timeout(limit, async {
+    let deciding = timeout_at(deadline, async {
         let mut input = BytesMut::new();
         let (codec, mut connect) = read_connect(kernel, transport, &mut input).await?;
         let decided = decide(kernel, &mut connect, peer).await;
@@ -48,13 +48,19 @@ pub(super) async fn accept(
         return None;
     };
     let (input, codec, connect, decided) = decided?;
-    match decided {
+    let version = connect.version;
+    let accepted = match decided {
         // No time limit from here on: a session must not be left with half a connection.
-        Ok(admitted) => Some(admit(kernel, peer, codec, &connect, admitted, input).await),
+        Ok(admitted) => admit(kernel, codec, &connect, admitted, input).await,
+        Err(refusal) => Err(refusal),
+    };
+    match accepted {
+        Ok(connection) => Some(connection),
         Err(refusal) => {
             tracing::info!(%peer, reason = %refusal.reason, "connection refused");
+            let codec = Codec::new(version, kernel.config.limits.packet_bytes as usize);
             let with_message = connect.request_problem_information;
-            refuse(transport, codec, &refusal, with_message).await;
+            refuse(&kernel.stopping, transport, codec, &refusal, with_message).await;
             None
         }
     }
@@ -74,7 +80,7 @@ async fn read_connect(
                 tracing::info!(%error, "no valid CONNECT");
                 if let Some(version) = version {
                     let refusal = ConnectRefusal::because(error.reason, error.detail);
-                    refuse(transport, Codec::new(version, max), &refusal, true).await;
+                    refuse(&kernel.stopping, transport, Codec::new(version, max), &refusal, true).await;
                 }
                 return None;
             }
@@ -87,6 +93,7 @@ async fn read_connect(
 }
 
 async fn refuse(
+    stopping: &CancellationToken,
     transport: &mut Transport,
     mut codec: Codec,
     refusal: &ConnectRefusal,
@@ -95,43 +102,44 @@ async fn refuse(
     let mut output = BytesMut::new();
     let message = refusal.message.as_deref().filter(|_| with_message);
     codec.refuse(refusal.reason, message, &mut output);
-    let answer = async {
-        if transport.write_all_buf(&mut output).await.is_ok() {
-            // The peer may have closed its side already.
-            let _ = transport.shutdown().await;
-        }
-    };
+    let answer = part(transport, &mut output, stopping);
     // A peer that does not take its refusal is closed without it.
     let _ = tokio::time::timeout(FLUSH_TIME, answer).await;
 }
 
 async fn admit(
     kernel: &Arc<Kernel>,
-    peer: SocketAddr,
     codec: Codec,
     connect: &Connect,
-    (admission, will, assigned): Admitted,
+    admitted: Admitted,
     input: BytesMut,
-) -> Connection {
-    let connection = attach(kernel, peer, codec, connect, &admission, will, input).await;
-    let (mut connection, present) = connection;
-    let max_expiry = kernel.config.mqtt.max_session_expiry;
-    let expiry = connect.session_expiry.min(max_expiry);
-    let keep_alive = keep_alive(kernel, connect.keep_alive);
+) -> Result<Connection, ConnectRefusal> {
+    let Admitted {
+        info,
+        space,
+        will,
+        terms,
+        connack_properties,
+        welcome,
+        assigned,
+    } = admitted;
+    let client_id = assigned.then(|| info.device.client_id.to_string());
+    let joined = attach(kernel, codec, connect, info, &space, will, &terms, input);
+    let (mut connection, present) = joined.await?;
     connection.codec.connack(
         ConnAck {
             session_present: present,
-            session_expiry: (expiry != connect.session_expiry).then_some(expiry),
+            session_expiry: (terms.expiry != connect.session_expiry).then_some(terms.expiry),
             receive_maximum: kernel.config.limits.in_flight,
             max_packet_size: kernel.config.limits.packet_bytes,
-            assigned_client_id: assigned.then(|| admission.device.client_id.to_string()),
-            server_keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
-            user_properties: admission.connack_properties,
+            assigned_client_id: client_id,
+            server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
+            user_properties: connack_properties,
         },
         &mut connection.wire.output,
     );
     let v5 = connection.is_v5();
-    for message in admission.welcome {
+    for message in welcome {
         let mut payload = BytesMut::from(message.payload.head);
         payload.extend_from_slice(&message.payload.body);
         let topic = message.topic.as_str();
@@ -141,11 +149,54 @@ async fn admit(
             frame.write(qos, 0, false, false, &mut connection.wire.output);
         }
     }
-    connection
+    Ok(connection)
 }
 
-/// Who it is, what its will is, and whether its client id was assigned.
-type Admitted = (Admission, Option<WillMessage>, bool);
+/// A CONNECT that is let in.
+struct Admitted {
+    info: SessionInfo,
+    space: Arc<AppSpace>,
+    will: Option<WillMessage>,
+    terms: Terms,
+    connack_properties: Vec<(String, String)>,
+    welcome: Vec<Outgoing>,
+    /// Its client id is of the broker's own making.
+    assigned: bool,
+}
+
+/// What is in force of what the client asked for, seconds.
+struct Terms {
+    expiry: u32,
+    /// As it is told.
+    keep_alive: u16,
+    /// Silence that ends the connection.
+    silence: u32,
+}
+
+impl Terms {
+    fn new(kernel: &Kernel, connect: &Connect) -> Self {
+        let mqtt = &kernel.config.mqtt;
+        let asked = connect.keep_alive;
+        // The client's own, ours where we name one, within the limit.
+        let keep_alive = match (mqtt.server_keep_alive, asked) {
+            (0, 0) => mqtt.max_keep_alive,
+            (0, asked) => asked.min(mqtt.max_keep_alive),
+            (ours, _) => ours,
+        };
+        // 3.1.1 clients cannot be told of a shorter one, so theirs is what they asked for.
+        let kept = match (connect.version, asked) {
+            (ProtocolVersion::V5, _) => keep_alive,
+            (_, 0) => mqtt.max_keep_alive,
+            (_, asked) => asked,
+        };
+        Self {
+            expiry: connect.session_expiry.min(mqtt.max_session_expiry),
+            keep_alive,
+            // [MQTT-3.1.2-22] of MQTT 5: one and a half times the keep-alive.
+            silence: u32::from(kept) + u32::from(kept).div_ceil(2),
+        }
+    }
+}
 
 async fn decide(
     kernel: &Kernel,
@@ -190,6 +241,7 @@ async fn decide(
         .map(|will| will_message(kernel, will))
         .transpose()?;
     let hooks = kernel.hooks.load_full();
+    let dropped = kernel.apps_dropped();
     let mut request = ConnectRequest::new(client_id, connect.version, peer);
     request.client_id_assigned = assigned;
     request.username = connect.username.take();
@@ -204,19 +256,26 @@ async fn decide(
         AuthVerdict::Deny(refusal) => return Err(refusal),
         AuthVerdict::Next => return Err(ConnectRefusal::new(Reason::NotAuthorized)),
     };
+    let Admission {
+        device,
+        principal,
+        connack_properties,
+        welcome,
+    } = admission;
+    let space = kernel.space(&device.app);
+    if kernel.apps_dropped() != dropped {
+        // It may have been this app, after it was found to exist.
+        return Err(ConnectRefusal::new(Reason::ServerBusy));
+    }
+    let info = SessionInfo::new(
+        kernel.next_session_id(),
+        device,
+        principal,
+        connect.version,
+        peer,
+        connect.max_packet_size,
+    );
     if let Some(will) = &will {
-        let Admission {
-            device, principal, ..
-        } = &admission;
-        let id = kernel.next_session_id();
-        let info = SessionInfo::new(
-            id,
-            device.clone(),
-            principal.clone(),
-            connect.version,
-            peer,
-            connect.max_packet_size,
-        );
         match hooks.authorize_publish(&info, &will.message).await {
             AccessVerdict::Allow => {}
             AccessVerdict::Next => {
@@ -226,7 +285,15 @@ async fn decide(
             AccessVerdict::Deny(reason) => return Err(ConnectRefusal::new(reason)),
         }
     }
-    Ok((admission, will, assigned))
+    Ok(Admitted {
+        info,
+        space,
+        will,
+        terms: Terms::new(kernel, connect),
+        connack_properties,
+        welcome,
+        assigned,
+    })
 }
 
 /// A connection without credentials, where the configuration binds those to an app.
@@ -271,85 +338,72 @@ fn will_message(kernel: &Kernel, will: Will) -> Result<WillMessage, ConnectRefus
     })
 }
 
-/// The keep-alive in force, seconds: the client's own, ours where we name one, within the limit.
-fn keep_alive(kernel: &Kernel, asked: u16) -> u16 {
-    let mqtt = &kernel.config.mqtt;
-    match (mqtt.server_keep_alive, asked) {
-        (0, 0) => mqtt.max_keep_alive,
-        (0, asked) => asked.min(mqtt.max_keep_alive),
-        (ours, _) => ours,
-    }
-}
-
+#[expect(clippy::too_many_arguments, reason = "all that a connection begins with")]
 async fn attach(
     kernel: &Arc<Kernel>,
-    peer: SocketAddr,
     codec: Codec,
     connect: &Connect,
-    admission: &Admission,
+    info: SessionInfo,
+    space: &Arc<AppSpace>,
     will: Option<WillMessage>,
+    terms: &Terms,
     input: BytesMut,
-) -> (Connection, bool) {
-    let Admission {
-        device, principal, ..
-    } = admission;
-    let info = SessionInfo::new(
-        kernel.next_session_id(),
-        device.clone(),
-        principal.clone(),
-        connect.version,
-        peer,
-        connect.max_packet_size,
-    );
+) -> Result<(Connection, bool), ConnectRefusal> {
     let limits = &kernel.config.limits;
-    let window = connect.receive_maximum.min(limits.in_flight);
-    // [MQTT-3.1.2-22] of MQTT 5: one and a half times the keep-alive. 3.1.1 clients cannot be told
-    // of a shorter one, so theirs is what they asked for.
-    let asked = match (connect.version, connect.keep_alive) {
-        (ProtocolVersion::V5, asked) => keep_alive(kernel, asked),
-        (_, 0) => kernel.config.mqtt.max_keep_alive,
-        (_, asked) => asked,
-    };
-    let silence = u32::from(asked) + u32::from(asked).div_ceil(2);
-    let attachment = Arc::new(Attachment::new(info, silence, coarse_secs()));
-    let space = kernel.space(&device.app);
-    let expiry = connect
-        .session_expiry
-        .min(kernel.config.mqtt.max_session_expiry);
-    let attached = kernel
-        .registry
-        .attach(&attachment, &space, connect.clean_start, expiry, will);
+    let attachment = Arc::new(Attachment::new(info, terms.silence, coarse_secs()));
+    let attached =
+        kernel
+            .registry
+            .attach(&attachment, space, connect.clean_start, terms.expiry, will);
     let Attached {
         session,
         present,
+        previous_expiry,
         will: old_will,
     } = attached;
     if kernel.stopping.is_cancelled() {
         // The stop may have looked at all connections before this one was there.
         kernel.shut_down(&attachment);
     }
+    if space.is_closed() {
+        // So may the end of its app.
+        kernel.end_of_app(&session);
+    }
     if let Some(will) = old_will {
         kernel.publish_will(&session, will).await;
     }
+    if present {
+        let asked = kernel.authorize_again(&session, &attachment.info()).await;
+        if asked.is_err() {
+            let how = Detach {
+                publish_will: false,
+                expiry_secs: Some(previous_expiry),
+            };
+            let max_expiry = kernel.config.mqtt.max_session_expiry;
+            // There is no will, and the session is as it was.
+            let _ = kernel
+                .registry
+                .detach(&session, attachment.id, &how, max_expiry);
+            let message = "the subscriptions cannot be checked now";
+            return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
+        }
+    }
+    let (per_second, burst) = (limits.commands_per_second, limits.command_burst);
+    let pace = Pace::new(Arc::clone(&session.commands), per_second, burst);
     let connection = Connection {
         kernel: Arc::clone(kernel),
         session,
         codec,
         fill: Fill {
             version: connect.version,
-            window,
+            window: connect.receive_maximum.min(limits.in_flight),
             max_packet: connect.max_packet_size,
-            high_water: HIGH_WATER,
+            high_water: QUEUE_WATER,
         },
         attachment,
         wire: Wire::new(input),
         pending: Pending::new(limits.in_flight, limits.command_timeout),
-        pace: Pace::new(limits.commands_per_second, limits.command_burst),
+        pace,
     };
-    if present {
-        kernel
-            .authorize_again(&connection.session, &connection.info())
-            .await;
-    }
-    (connection, present)
+    Ok((connection, present))
 }

@@ -2,9 +2,10 @@
 
 use partyline_plugin::Reason;
 
-use super::{Connection, HIGH_WATER};
+use super::Connection;
 use crate::codec::Answer;
 use crate::packet::{Packet, ProtocolError};
+use crate::sweeper::coarse_secs;
 
 /// Whether the connection goes on.
 pub(super) enum Flow {
@@ -18,13 +19,20 @@ pub(super) enum Flow {
 impl Connection {
     /// Handles the packets that have come, as far as the client may go on.
     pub(super) async fn handle_input(&mut self) -> Result<Flow, ProtocolError> {
-        while self.wire.output.len() < HIGH_WATER
+        let mut heard = false;
+        while self.has_room()
             && !self.pending.is_full()
             && self.pace.paused_until().is_none()
+            && !self.attachment.signal.is_stopped()
         {
             let Some(packet) = self.codec.decode(&mut self.wire.input)? else {
                 break;
             };
+            if !heard {
+                // Only a whole packet is a sign of life.
+                self.attachment.seen(coarse_secs());
+                heard = true;
+            }
             match self.handle(packet).await? {
                 Flow::Go => {}
                 end @ Flow::Disconnect { .. } => return Ok(end),
@@ -37,17 +45,25 @@ impl Connection {
     async fn handle(&mut self, packet: Packet) -> Result<Flow, ProtocolError> {
         match packet {
             Packet::Publish(publish) => self.on_publish(publish).await?,
-            Packet::PubAck { id, reason } => self.session.state().outbound.on_puback(id, reason),
+            Packet::PubAck { id, reason } => {
+                if let Some(mut state) = self.held() {
+                    state.outbound.on_puback(id, reason);
+                }
+            }
             Packet::PubRec { id, reason } => self.on_pubrec(id, reason),
             Packet::PubRel { id } => self.on_pubrel(id),
-            Packet::PubComp { id } => self.session.state().outbound.on_pubcomp(id),
+            Packet::PubComp { id } => {
+                if let Some(mut state) = self.held() {
+                    state.outbound.on_pubcomp(id);
+                }
+            }
             Packet::Subscribe(subscribe) => self.on_subscribe(subscribe).await?,
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await,
             Packet::PingReq => self.codec.pingresp(&mut self.wire.output),
             Packet::Disconnect(disconnect) => {
                 let expiry_secs = disconnect.session_expiry;
-                if expiry_secs.is_some_and(|secs| secs > 0) && self.session.state().expiry_secs == 0
-                {
+                let had_none = self.held().is_some_and(|state| state.expiry_secs == 0);
+                if had_none && expiry_secs.is_some_and(|secs| secs > 0) {
                     // MQTT 5 §3.14.2.2.2
                     let detail = "a session expiry at DISCONNECT where CONNECT had none";
                     return Err(ProtocolError::new(Reason::ProtocolError, detail));
@@ -69,7 +85,11 @@ impl Connection {
     }
 
     fn on_pubrec(&mut self, id: u16, reason: Reason) {
-        let known = self.session.state().outbound.on_pubrec(id, reason);
+        let Some(mut state) = self.held() else {
+            return;
+        };
+        let known = state.outbound.on_pubrec(id, reason);
+        drop(state);
         if known {
             self.codec
                 .ack(Answer::Rel, id, Reason::Success, &mut self.wire.output);
@@ -81,7 +101,11 @@ impl Connection {
     }
 
     fn on_pubrel(&mut self, id: u16) {
-        let known = self.session.state().received.remove(&id);
+        let Some(mut state) = self.held() else {
+            return;
+        };
+        let known = state.received.release(id);
+        drop(state);
         let reason = if known {
             Reason::Success
         } else {

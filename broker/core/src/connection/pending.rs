@@ -2,17 +2,14 @@
 //! finish in any order.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use partyline_plugin::{CommandReply, MessageProperties, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
 use tokio::time::Instant;
 
 use crate::codec::{Answer, Codec, encode_publish};
-
-/// Where a command's task leaves its result.
-pub(super) type Slot = Arc<OnceLock<CommandReply>>;
+use crate::session::Slot;
 
 /// Where and how a command is answered.
 #[derive(Debug)]
@@ -78,12 +75,12 @@ impl Pending {
         }
     }
 
-    /// A command that runs.
-    pub(super) fn running(&mut self, id: u16, qos: Qos, slot: Slot, reply: ReplyTo) {
+    /// Work that goes on: a command, or a message that another connection of the session began.
+    pub(super) fn running(&mut self, id: u16, qos: Qos, slot: Slot, reply: Option<ReplyTo>) {
         let deadline = Instant::now() + self.timeout;
         let work = Work::Running {
             slot,
-            reply: Some(reply),
+            reply,
             deadline,
         };
         self.entries.push_back(Entry { id, qos, work });

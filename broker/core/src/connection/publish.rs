@@ -2,11 +2,25 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use partyline_plugin::protocol::TopicName;
-use partyline_plugin::{Message, Origin, ProtocolVersion, Qos, Reason, Verdict};
+use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Verdict};
 
 use super::Connection;
 use crate::packet::{ProtocolError, Publish};
+use crate::session::{Arrival, InWork};
+
+/// QoS 2 messages that a 3.x client may leave unreleased. It cannot be told of a limit, so this is
+/// far above the window that MQTT 5 clients are told.
+const UNRELEASED_V3: usize = 8192;
+
+/// What is acknowledged when a PUBLISH is done.
+pub(super) struct Receipt {
+    pub(super) id: u16,
+    pub(super) qos: Qos,
+    /// At QoS 2.
+    pub(super) work: Option<InWork>,
+}
 
 impl Connection {
     pub(super) async fn on_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
@@ -23,12 +37,14 @@ impl Connection {
             return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
         let (id, qos) = (publish.id, publish.qos);
+        let mut work = None;
         if qos == Qos::ExactlyOnce {
-            if self.is_repeated(id) {
+            work = self.receive(&publish)?;
+            if work.is_none() {
                 return Ok(());
             }
-            self.check_unreleased()?;
         }
+        let receipt = Receipt { id, qos, work };
         let limits = self.kernel.config.limits.topic();
         let topic = match TopicName::parse(&publish.topic, &limits) {
             Ok(topic) => topic,
@@ -48,7 +64,7 @@ impl Connection {
         let reason = match hooks.filter_publish(&info, &mut message).await {
             Verdict::Next | Verdict::Accept => {
                 if message.topic.as_str().starts_with('$') {
-                    self.on_command(id, &message).await;
+                    self.on_command(receipt, &message).await;
                     return Ok(());
                 }
                 self.route(message).await
@@ -59,31 +75,36 @@ impl Connection {
                 return Err(ProtocolError::new(reason, "refused by a plugin"));
             }
         };
-        self.finish_publish(id, qos, reason);
+        self.finish_publish(receipt, reason);
         Ok(())
     }
 
-    /// A QoS 2 message that has come before: it is not handled again ([MQTT-4.3.3-10]).
-    fn is_repeated(&mut self, id: u16) -> bool {
+    /// The work that a QoS 2 message makes; none if it has come before, since it is not handled
+    /// again ([MQTT-4.3.3-10]). QoS 1 needs no bound here: while its acknowledgements wait, nothing
+    /// is read.
+    fn receive(&mut self, publish: &Publish) -> Result<Option<InWork>, ProtocolError> {
+        let (id, qos) = (publish.id, publish.qos);
         if self.pending.has_qos2(id) {
-            return true;
+            return Ok(None);
         }
-        let received = self.session.state().received.contains(&id);
-        if received {
-            self.pending.done(id, Qos::ExactlyOnce, Reason::Success);
+        let limit = if self.is_v5() {
+            self.kernel.config.limits.in_flight.into()
+        } else {
+            UNRELEASED_V3
+        };
+        match self.session.receive(id, limit) {
+            Arrival::New(work) => return Ok(Some(work)),
+            Arrival::InWork(slot) => {
+                let reply = self.reply_of(&publish.topic, publish.properties.as_deref());
+                self.pending.running(id, qos, slot, reply);
+            }
+            Arrival::Done => self.pending.done(id, qos, Reason::Success),
+            Arrival::TooMany => {
+                let detail = format!("more than {limit} unreleased messages");
+                return Err(ProtocolError::new(Reason::ReceiveMaximumExceeded, detail));
+            }
         }
-        received
-    }
-
-    /// A client that releases no QoS 2 message may not begin ever more of them. QoS 1 needs no
-    /// check: while its acknowledgements wait, nothing is read.
-    fn check_unreleased(&self) -> Result<(), ProtocolError> {
-        let limit = self.kernel.config.limits.in_flight;
-        if self.is_v5() && self.session.state().received.len() >= usize::from(limit) {
-            let detail = format!("more than {limit} unreleased messages");
-            return Err(ProtocolError::new(Reason::ReceiveMaximumExceeded, detail));
-        }
-        Ok(())
+        Ok(None)
     }
 
     /// Retains and routes a plain message.
@@ -102,16 +123,13 @@ impl Connection {
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
-    pub(super) fn finish_publish(&mut self, id: u16, qos: Qos, reason: Reason) {
-        if qos == Qos::ExactlyOnce && self.frees_at_pubrel(reason) {
-            self.session.state().received.insert(id);
+    pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
+        let Receipt { id, qos, work } = receipt;
+        if let Some(work) = work {
+            let payload = Bytes::new();
+            work.finish(self.codec.version(), CommandReply { payload, reason });
         }
         self.pending.done(id, qos, reason);
-    }
-
-    /// MQTT 5: a PUBREC with an error frees the packet id at once. 3.1.1 knows no such PUBREC.
-    pub(super) fn frees_at_pubrel(&self, reason: Reason) -> bool {
-        self.codec.version() != ProtocolVersion::V5 || !reason.is_error()
     }
 }
 

@@ -3,7 +3,7 @@
 use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{Qos, Reason};
 
-use super::Connection;
+use super::{Connection, Refused};
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
 
 /// What a granted filter leads to, after the SUBACK.
@@ -71,8 +71,18 @@ impl Connection {
             let qos = self.grant_outlets(&filter)?;
             return Ok((qos, Granted::Outlets(filter)));
         }
-        self.authorize_subscribe(&filter, options.qos).await?;
-        let mut state = self.session.state();
+        let hooks = self.kernel.hooks.load_full();
+        let mut state = loop {
+            let info = self.info();
+            let may = hooks.may_subscribe(&info, &filter, options.qos).await;
+            may.map_err(Refused::reason)?;
+            let state = self.held().ok_or(Reason::UnspecifiedError)?;
+            // A login that came while the hooks decided has authorized again what was saved by
+            // then. This was not, so they decide again.
+            if self.attachment.info.load().login == info.login {
+                break state;
+            }
+        };
         let new = !state.subscriptions.contains_key(&filter);
         if new && state.subscriptions.len() >= self.kernel.config.limits.subscriptions {
             return Err(Reason::QuotaExceeded);
@@ -128,7 +138,12 @@ impl Connection {
         let existed = if filter.as_str().starts_with('$') {
             self.leave_outlets(&filter).await
         } else {
-            let removed = self.session.state().subscriptions.remove(&filter);
+            // Under the lock, so that the router says what the session does, also when another
+            // connection takes over now.
+            let Some(mut state) = self.held() else {
+                return Reason::UnspecifiedError;
+            };
+            let removed = state.subscriptions.remove(&filter);
             self.session.space.unsubscribe(&filter, &self.session);
             removed.is_some()
         };

@@ -1,17 +1,22 @@
 //! The two buffers of a connection, and moving bytes between them and the socket.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 use crate::transport::Transport;
 
 /// Bytes read from a socket at once.
 const READ_CHUNK: usize = 16 * 1024;
+
+/// Bytes that are read away from a client that goes on sending after our last packet.
+const DISCARDED: usize = 1024 * 1024;
 
 /// What [`Wire::poll`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,35 @@ impl Wire {
         } else {
             Poll::Pending
         }
+    }
+}
+
+/// Writes the last bytes, ends our side and reads until the client ends its own: a socket that is
+/// closed over unread bytes is reset, and the client may then never see why it was closed. When
+/// the broker stops, only what is already there is read.
+pub(super) async fn part(
+    transport: &mut Transport,
+    output: &mut BytesMut,
+    stopping: &CancellationToken,
+) {
+    if transport.write_all_buf(output).await.is_err() || transport.shutdown().await.is_err() {
+        return;
+    }
+    tokio::select! {
+        biased;
+        () = discard(transport) => {}
+        () = stopping.cancelled() => {}
+    }
+}
+
+async fn discard(transport: &mut Transport) {
+    let (mut input, mut left) = (BytesMut::new(), DISCARDED);
+    while left > 0 {
+        match poll_fn(|cx| poll_read(cx, Pin::new(&mut *transport), &mut input)).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => left = left.saturating_sub(count),
+        }
+        input.clear();
     }
 }
 

@@ -46,6 +46,10 @@ impl Breaker {
     }
 }
 
+/// A hook whose registration denies on faults could not decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Faulted;
+
 impl<H: ?Sized> Guarded<H> {
     pub(super) fn new(plugin: &'static str, entry: HookEntry<H>) -> Self {
         Self {
@@ -60,14 +64,13 @@ impl<H: ?Sized> Guarded<H> {
         &self,
         call: impl Future<Output = HookResult<V>>,
         next: V,
-        deny: V,
-    ) -> V {
-        let by_policy = |next, deny| match self.entry.options.on_fault {
-            OnFault::Skip => next,
-            OnFault::Deny => deny,
+    ) -> Result<V, Faulted> {
+        let by_policy = |next| match self.entry.options.on_fault {
+            OnFault::Skip => Ok(next),
+            OnFault::Deny => Err(Faulted),
         };
         if self.breaker.lock().is_open() {
-            return by_policy(next, deny);
+            return by_policy(next);
         }
         let mut call = std::pin::pin!(AssertUnwindSafe(call).catch_unwind());
         // Most hooks are ready at once: only for those that wait is a timer set.
@@ -77,7 +80,7 @@ impl<H: ?Sized> Guarded<H> {
             Poll::Pending => tokio::time::timeout(self.entry.options.deadline, call).await,
         };
         match ended {
-            Ok(Ok(Ok(verdict))) => return verdict,
+            Ok(Ok(Ok(verdict))) => return Ok(verdict),
             Ok(Ok(Err(error))) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(plugin = self.plugin, ?cause, "a hook failed");
@@ -86,6 +89,6 @@ impl<H: ?Sized> Guarded<H> {
             Err(_) => tracing::warn!(plugin = self.plugin, "a hook missed its deadline"),
         }
         self.breaker.lock().fault();
-        by_policy(next, deny)
+        by_policy(next)
     }
 }

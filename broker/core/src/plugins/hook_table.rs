@@ -11,7 +11,7 @@ use partyline_plugin::{
     Registrations, Scope, SessionInfo, SubscribeRequest, Verdict,
 };
 
-use super::guard::Guarded;
+use super::guard::{Faulted, Guarded};
 
 /// Built once from what the plugins declared. A message that no hook wants pays nothing for hooks.
 #[derive(Default)]
@@ -136,6 +136,12 @@ impl HookTable {
             .map(|(_, reply)| *reply)
     }
 
+    /// Whether some plugin answers commands there: under `$`, replies go nowhere else.
+    pub(crate) fn is_reply_topic(&self, topic: &str) -> bool {
+        self.replies.iter().any(|(_, reply)| *reply == topic)
+            || self.commands.values().any(|command| command.reply_topic == topic)
+    }
+
     pub(crate) async fn authenticate(&self, request: &ConnectRequest) -> AuthVerdict {
         for (plugin, hook) in &self.authenticate {
             let verdict = AssertUnwindSafe(hook.authenticate(request))
@@ -165,10 +171,10 @@ impl HookTable {
     ) -> AccessVerdict {
         for hook in &self.authorize_publish {
             let call = hook.entry.hook.authorize_publish(info, message);
-            let deny = AccessVerdict::Deny(Reason::NotAuthorized);
-            match hook.call(call, AccessVerdict::Next, deny).await {
-                AccessVerdict::Next => {}
-                verdict => return verdict,
+            match hook.call(call, AccessVerdict::Next).await {
+                Ok(AccessVerdict::Next) => {}
+                Ok(verdict) => return verdict,
+                Err(Faulted) => return AccessVerdict::Deny(Reason::NotAuthorized),
             }
         }
         AccessVerdict::Next
@@ -178,16 +184,15 @@ impl HookTable {
         &self,
         info: &SessionInfo,
         request: &SubscribeRequest,
-    ) -> AccessVerdict {
+    ) -> Result<AccessVerdict, Faulted> {
         for hook in &self.authorize_subscribe {
             let call = hook.entry.hook.authorize_subscribe(info, request);
-            let deny = AccessVerdict::Deny(Reason::NotAuthorized);
-            match hook.call(call, AccessVerdict::Next, deny).await {
+            match hook.call(call, AccessVerdict::Next).await? {
                 AccessVerdict::Next => {}
-                verdict => return verdict,
+                verdict => return Ok(verdict),
             }
         }
-        AccessVerdict::Next
+        Ok(AccessVerdict::Next)
     }
 
     /// Rewrite → authorize → validate → transform → handle. A plain message that nobody allows is
@@ -228,11 +233,11 @@ impl HookTable {
                 continue;
             }
             let call = hook.entry.hook.on_publish(info, message);
-            let deny = Verdict::Reject(Reason::ImplementationSpecificError);
-            match hook.call(call, Verdict::Next, deny).await {
-                Verdict::Next => {}
-                Verdict::Accept => accepted = Some(*phase),
-                verdict => return verdict,
+            match hook.call(call, Verdict::Next).await {
+                Ok(Verdict::Next) => {}
+                Ok(Verdict::Accept) => accepted = Some(*phase),
+                Ok(verdict) => return verdict,
+                Err(Faulted) => return Verdict::Reject(Reason::ImplementationSpecificError),
             }
         }
         Verdict::Next

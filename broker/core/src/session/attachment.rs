@@ -114,6 +114,10 @@ impl Signal {
         self.stop.lock().clone()
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.lock().is_some()
+    }
+
     pub(crate) async fn woken(&self) {
         self.notify.notified().await;
     }

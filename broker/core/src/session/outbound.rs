@@ -47,6 +47,11 @@ impl Guarantee {
             Self::AtMostOnce | Self::AtLeastOnce => None,
         }
     }
+
+    /// It was not sent.
+    pub(crate) fn end(self, outcome: TrackedOutcome) {
+        end(self.sender(), outcome);
+    }
 }
 
 #[derive(Debug)]
@@ -139,6 +144,7 @@ impl Outbound {
             || self.direct_bytes + frame.len() > limits.queued_bytes
         {
             self.dropped += 1;
+            guarantee.end(TrackedOutcome::Full);
             return Enqueued::Full;
         }
         self.direct_bytes += frame.len();
@@ -175,7 +181,7 @@ impl Outbound {
         };
         self.direct_bytes -= frame.len();
         if !fill.fits(&frame) {
-            end(guarantee.sender(), TrackedOutcome::TooLarge);
+            guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
         if guarantee.has_id() {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::state::State;
-use super::{Attachment, Session, Stop, WillMessage};
+use super::{Attachment, Commands, Session, Stop, WillMessage};
 use crate::router::AppSpace;
 
 type UserKey = (AppKey, Username);
@@ -19,6 +19,8 @@ pub(crate) struct Registry {
     devices: DashMap<DeviceKey, Arc<Session>>,
     connections: DashMap<SessionId, (Arc<Session>, Arc<Attachment>)>,
     users: DashMap<UserKey, SmallVec<[SessionId; 2]>>,
+    /// Of devices without a session. Swept as soon as they do not matter any more.
+    commands: DashMap<DeviceKey, Arc<Commands>>,
 }
 
 /// What a new connection found.
@@ -27,6 +29,8 @@ pub(crate) struct Attached {
     pub(crate) session: Arc<Session>,
     /// Whether saved state was there.
     pub(crate) present: bool,
+    /// The session's expiry before this connection.
+    pub(crate) previous_expiry: u32,
     /// The will of the connection that was taken over, now due.
     pub(crate) will: Option<WillMessage>,
 }
@@ -50,46 +54,65 @@ impl Registry {
         will: Option<WillMessage>,
     ) -> Attached {
         let info = attachment.info();
-        let key = info.device.clone();
-        let fresh = || Arc::new(Session::new(key.clone(), Arc::clone(space), expiry_secs));
+        let (key, registration) = (&info.device, &info.principal.registration);
+        let give = |session: &Arc<Session>, state: &mut State| {
+            self.index(session, attachment);
+            state.attach(attachment, expiry_secs, will);
+        };
+        let fresh = |commands| {
+            let (key, registration) = (key.clone(), registration.clone());
+            Arc::new(Session::new(key, registration, Arc::clone(space), commands))
+        };
+        let mut previous_expiry = 0;
         let (session, present, old_will) = match self.devices.entry(key.clone()) {
             Entry::Vacant(entry) => {
-                let session = fresh();
-                session.state().attach(attachment, expiry_secs, will);
+                let commands = self.commands.remove(key).map(|(_, commands)| commands);
+                let session = fresh(commands.unwrap_or_default());
+                give(&session, &mut session.state());
                 entry.insert(Arc::clone(&session));
                 (session, false, None)
             }
             Entry::Occupied(mut entry) => {
                 let old = Arc::clone(entry.get());
                 let mut state = old.state();
-                // Without an expiry, a session ends with its connection, which ends now.
-                let goes_on = !clean_start && !state.ended && state.expiry_secs > 0;
+                // Without an expiry, a session ends with its connection, which ends now. A device
+                // that was forgotten leaves nothing to the next one of its name.
+                let goes_on = !clean_start
+                    && !state.ended
+                    && state.expiry_secs > 0
+                    && old.registration == *registration;
                 let old_will = self.take_over(&mut state, goes_on);
+                previous_expiry = state.expiry_secs;
                 if goes_on {
-                    state.attach(attachment, expiry_secs, will);
+                    give(&old, &mut state);
                     drop(state);
                     (old, true, old_will)
                 } else {
                     drop(state);
                     old.close();
-                    let session = fresh();
-                    session.state().attach(attachment, expiry_secs, will);
+                    let session = fresh(Arc::clone(&old.commands));
+                    give(&session, &mut session.state());
                     entry.insert(Arc::clone(&session));
                     (session, false, old_will)
                 }
             }
         };
-        self.connections.insert(
-            attachment.id,
-            (Arc::clone(&session), Arc::clone(attachment)),
-        );
-        if let Some(user) = info.principal.username() {
-            self.index_user(attachment.id, &key.app, user);
-        }
         Attached {
             session,
             present,
+            previous_expiry,
             will: old_will,
+        }
+    }
+
+    /// Makes a connection known. Called under its session's lock before the session has it, so
+    /// that whoever takes it from the session finds what there is to forget.
+    fn index(&self, session: &Arc<Session>, attachment: &Arc<Attachment>) {
+        let info = attachment.info.load();
+        let connection = (Arc::clone(session), Arc::clone(attachment));
+        self.connections.insert(attachment.id, connection);
+        if let Some(user) = info.principal.username() {
+            self.index_user(attachment.id, &info.device.app, user);
         }
     }
 
@@ -139,15 +162,14 @@ impl Registry {
 
     /// Ends a session and its connection, if any, without its will.
     pub(crate) fn end(&self, session: &Arc<Session>, stop: Stop) {
-        let attachment = {
+        {
             let mut state = session.state();
             state.ended = true;
             state.will = None;
-            state.attachment.take()
-        };
-        if let Some(attachment) = attachment {
-            self.unindex(&attachment);
-            attachment.signal.stop(stop);
+            if let Some(attachment) = state.attachment.take() {
+                self.unindex(&attachment);
+                attachment.signal.stop(stop);
+            }
         }
         self.remove(session);
     }
@@ -169,6 +191,10 @@ impl Registry {
     }
 
     fn remove(&self, session: &Arc<Session>) {
+        if session.commands.matter(Instant::now()) {
+            let commands = Arc::clone(&session.commands);
+            self.commands.insert(session.key.clone(), commands);
+        }
         self.devices
             .remove_if(&session.key, |_, current| Arc::ptr_eq(current, session));
         session.close();
@@ -253,9 +279,20 @@ impl Registry {
         of_app.map(|entry| Arc::clone(entry.value())).collect()
     }
 
+    /// Takes the will of every session, due or not.
+    pub(crate) fn take_wills(&self) -> Vec<(Arc<Session>, WillMessage)> {
+        let mut wills = Vec::new();
+        for entry in &self.devices {
+            let will = entry.state().will.take();
+            wills.extend(will.map(|will| (Arc::clone(entry.value()), will)));
+        }
+        wills
+    }
+
     /// Looks at every session once: ends silent connections and expired sessions, and returns the
     /// wills that became due, each with its session's space.
     pub(crate) fn sweep(&self, now: Instant, now_secs: u32) -> Vec<(Arc<Session>, WillMessage)> {
+        self.commands.retain(|_, commands| commands.matter(now));
         let mut due = Vec::new();
         let mut expired = Vec::new();
         for entry in &self.devices {

@@ -1,16 +1,17 @@
 //! The part of a session that outlives its connections.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
-use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::protocol::{RegistrationId, TopicFilter};
 use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
 use tokio::time::Instant;
 
-use super::{Attachment, Enqueued, Fill, Outbound, Publication};
+use super::received::Received;
+use super::{Attachment, Commands, Enqueued, Fill, Outbound, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -26,7 +27,10 @@ pub(crate) struct WillMessage {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) key: DeviceKey,
+    /// Of the device that it was made for: another device may come to the same key.
+    pub(super) registration: Option<RegistrationId>,
     pub(crate) space: Arc<AppSpace>,
+    pub(crate) commands: Arc<Commands>,
     state: Mutex<State>,
 }
 
@@ -37,8 +41,7 @@ pub(crate) struct State {
     pub(crate) outbound: Outbound,
     /// Subscriptions to plain topics.
     pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
-    /// QoS 2 packet ids whose message is done and whose PUBREL has not come.
-    pub(crate) received: HashSet<u16>,
+    pub(crate) received: Received,
     /// How long it is kept without a connection, seconds.
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
@@ -83,20 +86,27 @@ impl State {
 }
 
 impl Session {
-    pub(crate) fn new(key: DeviceKey, space: Arc<AppSpace>, expiry_secs: u32) -> Self {
+    pub(crate) fn new(
+        key: DeviceKey,
+        registration: Option<RegistrationId>,
+        space: Arc<AppSpace>,
+        commands: Arc<Commands>,
+    ) -> Self {
         let state = State {
             attachment: None,
             outbound: Outbound::new(rand::random()),
             subscriptions: HashMap::new(),
-            received: HashSet::new(),
-            expiry_secs,
+            received: Received::default(),
+            expiry_secs: 0,
             detached: None,
             will: None,
             ended: false,
         };
         Self {
             key,
+            registration,
             space,
+            commands,
             state: Mutex::new(state),
         }
     }
@@ -106,12 +116,17 @@ impl Session {
         self.state.lock()
     }
 
+    /// The state if the session belongs to that connection now.
+    pub(crate) fn held_by(&self, connection: SessionId) -> Option<MutexGuard<'_, State>> {
+        let state = self.state();
+        let holder = state.attachment.as_ref().map(|attachment| attachment.id);
+        (holder == Some(connection)).then_some(state)
+    }
+
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
     /// taken over would carry the messages away.
     pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) {
-        let mut state = self.state();
-        let holder = state.attachment.as_ref().map(|attachment| attachment.id);
-        if holder == Some(connection) {
+        if let Some(mut state) = self.held_by(connection) {
             state.outbound.fill(fill, output);
         }
     }

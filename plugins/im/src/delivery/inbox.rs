@@ -260,7 +260,7 @@ impl Inbox {
             }
             TrackedOutcome::Acked => None,
             // Sent again once the client asks: by a subscription, a sync or configure.
-            TrackedOutcome::Refused(_) | TrackedOutcome::TooLarge => {
+            TrackedOutcome::Refused(_) | TrackedOutcome::TooLarge | TrackedOutcome::Full => {
                 if state.delivery == Delivery::Open {
                     state.delivery = Delivery::Refused;
                 }

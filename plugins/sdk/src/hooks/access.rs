@@ -51,6 +51,9 @@ impl SubscribeRequest {
 
 /// Decides about each filter of a SUBSCRIBE to plain topics, and again when the user of a session
 /// changes or a saved session resumes.
+///
+/// A fault of a hook that denies on faults refuses a SUBSCRIBE, but takes no saved subscription
+/// away: a CONNECT that would resume it is refused with 0x88, and a login ends the connection.
 #[async_trait]
 pub trait AuthorizeSubscribe: Send + Sync + 'static {
     /// Decide.

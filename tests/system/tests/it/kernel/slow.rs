@@ -239,3 +239,58 @@ async fn a_client_whose_commands_fill_the_window_is_not_taken_for_silent() {
     client.ping().await.unwrap();
     broker.stop().await;
 }
+
+/// A standing flood keeps its queue full, and it reads one message where two are sent. What it
+/// says is heard all the same.
+#[tokio::test]
+async fn a_client_that_reads_slowly_under_a_flood_is_heard() {
+    let payload = vec![0_u8; 64 * 1024];
+    for version in [Version::V311, Version::V5] {
+        let broker = broker_with(|config| config.limits.queued_messages = 10).await;
+        let options = ConnectOptions::new(version, "slow").will("over", b"", 1, false);
+        let mut slow = broker.client(options).await.unwrap();
+        slow.subscribe(&[("a", 0)]).await.unwrap();
+        let mut publisher = client(&broker, version, "publisher").await;
+        publisher.subscribe(&[("over", 1)]).await.unwrap();
+        let flood = async |publisher: &mut partyline_testkit::RawClient| {
+            for _ in 0..2 {
+                publisher
+                    .publish_done("a", &payload, 1, false)
+                    .await
+                    .unwrap();
+            }
+        };
+        // More than lies in the sockets between them and in the queue.
+        for _ in 0..200 {
+            flood(&mut publisher).await;
+        }
+        slow.send_bytes(&[0xc0, 0]).await.unwrap();
+        let mut read = 0;
+        while slow.next().await.unwrap() != Packet::PingResp {
+            read += 1;
+            assert!(read < 400, "no PINGRESP under the flood");
+            flood(&mut publisher).await;
+        }
+        // A goodbye that keeps the will shows itself by it.
+        let goodbye: &[u8] = if version == Version::V5 {
+            &[0xe0, 1, 4]
+        } else {
+            &[0xf1, 0]
+        };
+        slow.send_bytes(goodbye).await.unwrap();
+        let mut read = 0;
+        loop {
+            let said = publisher
+                .unasked()
+                .any(|packet| matches!(packet, Packet::Publish(publish) if publish.topic == "over"));
+            if said {
+                break;
+            }
+            read += 1;
+            assert!(read < 400, "the goodbye is not seen under the flood");
+            slow.next().await.unwrap();
+            flood(&mut publisher).await;
+        }
+        broker.stop().await;
+    }
+}

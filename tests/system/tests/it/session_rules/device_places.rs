@@ -1,10 +1,12 @@
 //! Which device a connection sits on: nobody takes over another's session by guessing a client id.
 
+use partyline_plugin::database::Pool;
+use partyline_plugin::sqlx;
 use partyline_testkit::{Packet, RawClient, Version};
 use serde_json::json;
 
-use super::entrance::{SECRET, code, device, enter, open_server, open_server_with};
-use crate::chat::stage::{batch, listen, say};
+use super::entrance::{SECRET, code, device, enter, knock, open_server, open_server_with};
+use crate::chat::stage::{OPEN_TOPICS, batch, listen, say};
 
 /// Fails if the broker has ended the connection.
 async fn is_undisturbed(client: &mut RawClient) -> anyhow::Result<()> {
@@ -112,5 +114,38 @@ async fn a_user_has_a_limited_number_of_devices() -> anyhow::Result<()> {
     enter(&server, &server.user(Version::V5, "alice", "one")).await?;
     second.ok("$im/session/logout", &json!({})).await?;
     enter(&server, &third).await?;
+    server.discard().await
+}
+
+/// A device is forgotten, and a stranger comes with its client id and a secret of their own.
+#[tokio::test]
+async fn a_stranger_does_not_resume_the_session_of_a_forgotten_device() -> anyhow::Result<()> {
+    let server = open_server_with(OPEN_TOPICS).await?;
+    let options = device(&server, "kiosk").persistent(3600);
+    let (mut kiosk, theirs) = enter(&server, &options).await?;
+    kiosk.subscribe(&[("news", 1)]).await?;
+    kiosk.disconnect(0).await?;
+    let mut witness = server.connect(&device(&server, "witness")).await?;
+    assert_eq!(witness.publish_done("news", "old", 1, false).await?, 0);
+    let database = server.database().open().await?;
+    let forget = "DELETE FROM accounts_device WHERE client_id = 'kiosk'";
+    let Pool::Sqlite { writer, .. } = database.pool() else {
+        panic!("the default is SQLite")
+    };
+    sqlx::query(forget).execute(writer).await?;
+    database.close().await;
+    let mut stranger = options;
+    stranger.password = Some("fedcba9876543210fedcba9876543210".into());
+    let (mut stranger, connack) = knock(&server, &stranger).await?;
+    assert_eq!((connack.code, connack.session_present), (0, false));
+    let own = stranger.publish_on("$session").await?.json()?;
+    assert_ne!(own["registration_id"], theirs["registration_id"]);
+    witness.publish_done("news", "new", 1, false).await?;
+    stranger.ping().await?;
+    stranger.ping().await?;
+    let heard = stranger
+        .unasked()
+        .any(|packet| matches!(packet, Packet::Publish(publish) if publish.topic == "news"));
+    assert!(!heard, "the forgotten device's messages or subscriptions");
     server.discard().await
 }

@@ -162,3 +162,43 @@ async fn a_stop_waits_for_commands_and_acknowledges_them() -> anyhow::Result<()>
     }
     Ok(())
 }
+
+/// The client repeats what was not acknowledged; the broker is still at it.
+#[tokio::test]
+async fn a_qos_2_command_repeated_on_the_next_connection_runs_once() -> anyhow::Result<()> {
+    let (broker, demo) = demo_broker(|_| {}).await?;
+    for version in VERSIONS {
+        let mut client = broker.client(kept(version, "one")).await?;
+        let once = gate("once");
+        let send = async |client: &mut partyline_testkit::RawClient, dup| {
+            client
+                .send_publish(7, "$x/demo/gate", once.as_bytes(), 2, false, dup, &[])
+                .await
+        };
+        send(&mut client, false).await?;
+        demo.entered("once").await;
+        let (mut client, _) = connect(&broker, &kept(version, "one")).await;
+        send(&mut client, true).await?;
+        client.ping().await?;
+        demo.open("once");
+        assert_eq!(client.publish_on(REPLY).await?.json()?["id"], "once");
+        assert_eq!(client.acked(5, 7).await?, 0);
+        client.ack(6, 7).await?;
+        assert_eq!(client.acked(7, 7).await?, 0);
+        assert_eq!(std::mem::take(&mut *demo.began.lock()), ["once"]);
+        // The packet id is free: a new message with it is not taken for the old one.
+        demo.open("once");
+        send(&mut client, false).await?;
+        assert_eq!(client.publish_on(REPLY).await?.json()?["id"], "once");
+        assert_eq!(client.acked(5, 7).await?, 0);
+        client.ack(6, 7).await?;
+        assert_eq!(client.acked(7, 7).await?, 0);
+        assert_eq!(std::mem::take(&mut *demo.began.lock()), ["once"]);
+        demo.entered("once").await;
+        client.quiet().await?;
+        client.disconnect(0).await?;
+        super::super::client(&broker, version, "one").await.disconnect(0).await?;
+    }
+    broker.stop().await;
+    Ok(())
+}

@@ -160,14 +160,20 @@ fn text(text: &str) -> Bytes {
 
 #[tokio::test]
 async fn the_response_topic_and_correlation_data_are_used() -> anyhow::Result<()> {
-    let (broker, _) = demo_broker(|_| {}).await?;
+    let broker = TestBroker::builder()
+        .plugin::<OpenDoor>(json!({}))
+        .plugin::<Demo>(json!({}))
+        .plugin::<super::sieve::Sieve>(json!({}))
+        .start()
+        .await?;
     let mut client = client(&broker, Version::V5, "one").await;
     let mut other = super::super::client(&broker, Version::V5, "other").await;
     other.subscribe(&[("#", 1)]).await?;
     for (to, ends_at, ok) in [
         ("answers/one", "answers/one", true),
-        ("$im/reply", "$im/reply", true),
-        ("$push/reply", "$push/reply", true),
+        // Another plugin's; under $ nothing but what plugins declare.
+        ("$x/sieve/answers", "$x/sieve/answers", true),
+        ("$im/reply", REPLY, false),
         ("answers/+", REPLY, false),
         ("#", REPLY, false),
         ("", REPLY, false),

@@ -168,6 +168,10 @@ async fn a_full_queue_refuses_deliveries() -> anyhow::Result<()> {
         [deliver(), deliver(), deliver()],
         [Delivery::Queued, Delivery::Queued, Delivery::Full]
     );
+    let tracked = demo
+        .broker
+        .deliver_tracked(to, outgoing(NEWS, "x", Qos::AtLeastOnce));
+    assert_eq!(tracked.await, TrackedOutcome::Full);
     client.acknowledge(&first).await?;
     client.take(NEWS).await?;
     client.take(NEWS).await?;
