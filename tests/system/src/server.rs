@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::signal::signal;
+
 /// Where the server is built. `cargo xtask test` sets it; otherwise it lies beside the tests.
 const BINARY_VARIABLE: &str = "PARTYLINE_TEST_BINARY";
 
@@ -147,11 +149,7 @@ impl Server {
     /// SIGTERM; returns its exit code.
     pub async fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
         let mut child = self.child.take().context("it does not run")?;
-        let pid = child.id().context("it has ended already")?.to_string();
-        ensure!(
-            Command::new("kill").arg(pid).status().await?.success(),
-            "kill failed"
-        );
+        signal(child.id().context("it has ended already")?, "TERM").await?;
         let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
         Ok(ended.context("it did not stop in time")??.code())
     }
@@ -233,11 +231,16 @@ async fn cli(folder: &Path, arguments: &[&str], stdin: Option<&str>) -> anyhow::
         .kill_on_drop(true)
         .spawn()?;
     let mut input = child.stdin.take().context("no standard input")?;
-    input
-        .write_all(stdin.unwrap_or_default().as_bytes())
-        .await?;
-    drop(input);
-    let output = child.wait_with_output().await?;
+    let ran = async {
+        input
+            .write_all(stdin.unwrap_or_default().as_bytes())
+            .await?;
+        drop(input);
+        child.wait_with_output().await
+    };
+    let output = tokio::time::timeout(PATIENCE, ran)
+        .await
+        .with_context(|| format!("partyline {} does not end", arguments.join(" ")))??;
     let (out, error) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
