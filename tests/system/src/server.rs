@@ -182,7 +182,7 @@ impl Server {
         Ok(client)
     }
 
-    /// Stops it and removes its database.
+    /// Stops it and removes its database. Fails if it ever panicked: clients may not have noticed.
     pub async fn discard(mut self) -> anyhow::Result<()> {
         if self.child.is_some() {
             let code = self.terminate().await?;
@@ -192,6 +192,9 @@ impl Server {
                 self.log()
             );
         }
+        let log = self.log();
+        let panic = log.lines().find(|line| line.contains(" panicked at "));
+        ensure!(panic.is_none(), "the server panicked: {log}");
         self.database.discard().await
     }
 }
