@@ -1,6 +1,7 @@
 //! Whole-system tests over real sockets, one module an area.
 
 mod chat;
+mod durability;
 mod isolation;
 mod kernel;
 mod kill;
