@@ -146,12 +146,22 @@ impl Server {
         Ok(())
     }
 
-    /// SIGTERM; returns its exit code.
-    pub async fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
+    /// SIGTERM.
+    pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
+        signal(self.pid().context("it does not run")?, "TERM").await
+    }
+
+    /// Waits for its end, which was asked for; returns its exit code.
+    pub async fn ended(&mut self) -> anyhow::Result<Option<i32>> {
         let mut child = self.child.take().context("it does not run")?;
-        signal(child.id().context("it has ended already")?, "TERM").await?;
         let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
         Ok(ended.context("it did not stop in time")??.code())
+    }
+
+    /// SIGTERM; returns its exit code.
+    pub async fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
+        self.ask_to_stop().await?;
+        self.ended().await
     }
 
     /// Runs a command of the program on the server's data, and returns what it printed as JSON.

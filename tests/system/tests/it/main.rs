@@ -6,4 +6,5 @@ mod isolation;
 mod kernel;
 mod kill;
 mod session_rules;
+mod stopping;
 mod traps;
