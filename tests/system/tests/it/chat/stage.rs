@@ -27,6 +27,37 @@ action = "all"
 topic = "#"
 "##;
 
+tokio::task_local! {
+    /// The database of the test that runs.
+    static BACKEND: Backend;
+}
+
+/// Runs tests without arguments on both databases: [`server`] takes the one whose turn it is.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                $crate::chat::stage::on(partyline_testkit::Backend::Sqlite, super::$name()).await
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                $crate::chat::stage::on(partyline_testkit::Backend::Postgres, super::$name()).await
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Runs a test whose servers use this database.
+pub(crate) async fn on<F: Future>(backend: Backend, test: F) -> F::Output {
+    // Both tests of a pair hold the same large future.
+    BACKEND.scope(backend, test).await
+}
+
 /// A server with the users `alice` and `bobby`.
 pub(crate) async fn server() -> anyhow::Result<Server> {
     server_with("").await
@@ -34,7 +65,8 @@ pub(crate) async fn server() -> anyhow::Result<Server> {
 
 /// A server with the users `alice` and `bobby` and this addition to its configuration.
 pub(crate) async fn server_with(config: &str) -> anyhow::Result<Server> {
-    server_on(Backend::Sqlite, config).await
+    let backend = BACKEND.try_with(|backend| *backend);
+    server_on(backend.unwrap_or(Backend::Sqlite), config).await
 }
 
 /// The same with this database.

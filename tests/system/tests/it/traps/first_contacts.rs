@@ -45,7 +45,13 @@ fn bad_password(version: Version) -> u8 {
     if version == Version::V5 { 0x86 } else { 4 }
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_first_contact_with_an_own_secret_can_be_repeated,
+    an_issued_secret_can_be_replaced_until_it_was_used_once,
+    mqtt_5_has_the_secret_in_its_connack_too,
+    the_notice_comes_again_to_whoever_subscribes_to_it,
+}
+
 async fn a_first_contact_with_an_own_secret_can_be_repeated() -> anyhow::Result<()> {
     let server = open_server().await?;
     for version in VERSIONS {
@@ -69,7 +75,6 @@ async fn a_first_contact_with_an_own_secret_can_be_repeated() -> anyhow::Result<
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_issued_secret_can_be_replaced_until_it_was_used_once() -> anyhow::Result<()> {
     let server = open_server().await?;
     for version in VERSIONS {
@@ -96,7 +101,6 @@ async fn an_issued_secret_can_be_replaced_until_it_was_used_once() -> anyhow::Re
     server.discard().await
 }
 
-#[tokio::test]
 async fn mqtt_5_has_the_secret_in_its_connack_too() -> anyhow::Result<()> {
     let server = open_server().await?;
     let options = device(&server, Version::V5, None);
@@ -110,7 +114,6 @@ async fn mqtt_5_has_the_secret_in_its_connack_too() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_notice_comes_again_to_whoever_subscribes_to_it() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut client, _) = connect(&server, &device(&server, Version::V311, None)).await?;

@@ -37,7 +37,15 @@ async fn texts_of_bobby(server: &Server, count: u64) -> anyhow::Result<Vec<Strin
     Ok(texts(&items).into_iter().map(str::to_owned).collect())
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_repeated_publish_is_one_message_and_says_so,
+    a_connection_lost_before_the_answer_loses_and_doubles_nothing,
+    a_repeated_publish_at_qos_2_is_one_message,
+    dup_alone_makes_no_repetition,
+    other_content_under_the_same_id_is_an_error,
+    a_message_is_known_after_kill_9,
+}
+
 async fn a_repeated_publish_is_one_message_and_says_so() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -61,7 +69,6 @@ async fn a_repeated_publish_is_one_message_and_says_so() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_connection_lost_before_the_answer_loses_and_doubles_nothing() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -81,7 +88,6 @@ async fn a_connection_lost_before_the_answer_loses_and_doubles_nothing() -> anyh
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_repeated_publish_at_qos_2_is_one_message() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -102,7 +108,6 @@ async fn a_repeated_publish_at_qos_2_is_one_message() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn dup_alone_makes_no_repetition() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = server.connect(&persistent(&server, Version::V5)).await?;
@@ -116,7 +121,6 @@ async fn dup_alone_makes_no_repetition() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn other_content_under_the_same_id_is_an_error() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -127,7 +131,6 @@ async fn other_content_under_the_same_id_is_an_error() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_message_is_known_after_kill_9() -> anyhow::Result<()> {
     let mut server = server().await?;
     let options = persistent(&server, Version::V5);

@@ -7,7 +7,15 @@ use crate::chat::stage::{
     server_with, user,
 };
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_subscription_at_any_qos_is_granted_and_served_at_qos_1,
+    wildcards_under_im_cover_the_inbox,
+    wildcards_never_show_what_is_for_another_session,
+    overlapping_subscriptions_deliver_once,
+    wildcards_from_the_root_do_not_cover_the_inbox,
+    shared_subscriptions_to_the_inbox_are_refused,
+}
+
 async fn a_subscription_at_any_qos_is_granted_and_served_at_qos_1() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -33,7 +41,6 @@ async fn a_subscription_at_any_qos_is_granted_and_served_at_qos_1() -> anyhow::R
     server.discard().await
 }
 
-#[tokio::test]
 async fn wildcards_under_im_cover_the_inbox() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -50,7 +57,6 @@ async fn wildcards_under_im_cover_the_inbox() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn wildcards_never_show_what_is_for_another_session() -> anyhow::Result<()> {
     let server = server().await?;
     let mut phone = user(&server, "alice", "phone").await?;
@@ -70,7 +76,6 @@ async fn wildcards_never_show_what_is_for_another_session() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn overlapping_subscriptions_deliver_once() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -89,7 +94,6 @@ async fn overlapping_subscriptions_deliver_once() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn wildcards_from_the_root_do_not_cover_the_inbox() -> anyhow::Result<()> {
     let server = server_with(OPEN_TOPICS).await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -101,7 +105,6 @@ async fn wildcards_from_the_root_do_not_cover_the_inbox() -> anyhow::Result<()> 
     server.discard().await
 }
 
-#[tokio::test]
 async fn shared_subscriptions_to_the_inbox_are_refused() -> anyhow::Result<()> {
     let server = server().await?;
     for (version, refused) in VERSIONS.into_iter().zip([0x80, 0x9e]) {
