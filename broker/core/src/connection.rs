@@ -89,7 +89,10 @@ pub(crate) async fn serve(
     // Its session must be left in order, whatever happened.
     let end = run.await.unwrap_or_else(|_| {
         tracing::error!(session.device = %connection.session.key, "a connection panicked");
-        End::Error(ProtocolError::new(Reason::UnspecifiedError, "an error of the broker"))
+        End::Error(ProtocolError::new(
+            Reason::UnspecifiedError,
+            "an error of the broker",
+        ))
     });
     connection.finish(&mut transport, end).await;
 }

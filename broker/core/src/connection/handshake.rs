@@ -1,33 +1,27 @@
 //! From the first byte of a socket to an admitted connection.
 
+mod decision;
+
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use partyline_plugin::protocol::{ClientId, TopicName};
-use partyline_plugin::{
-    AccessVerdict, Admission, AuthVerdict, ConnectRefusal, ConnectRequest, DeviceKey, Message,
-    Origin, Outgoing, Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
-};
-use rand::distr::{Alphanumeric, SampleString};
+use partyline_plugin::{ConnectRefusal, ProtocolVersion, Qos, Reason};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::decision::{Admitted, Greeting, Terms, decide};
 use super::pending::Pending;
 use super::wire::{Wire, part, poll_read};
 use super::{Connection, FLUSH_TIME, QUEUE_WATER};
 use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
-use crate::packet::{ConnAck, Connect, Will};
-use crate::router::AppSpace;
-use crate::session::{Attached, Attachment, Detach, Fill, Pace, WillMessage};
+use crate::packet::{ConnAck, Connect};
+use crate::session::{Attached, Attachment, Detach, Fill, Pace, Session};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
-
-/// The least Maximum Packet Size that leaves room for a CONNACK with all that it must say.
-const SMALLEST_MAX_PACKET: u32 = 64;
 
 /// Reads the CONNECT and answers it. `None` if the connection is not to go on.
 pub(super) async fn accept(
@@ -48,17 +42,15 @@ pub(super) async fn accept(
         return None;
     };
     let (input, codec, connect, decided) = decided?;
-    let version = connect.version;
-    let accepted = match decided {
+    let joined = match decided {
         // No time limit from here on: a session must not be left with half a connection.
-        Ok(admitted) => admit(kernel, codec, &connect, admitted, input).await,
+        Ok(admitted) => join(kernel, &connect, admitted).await,
         Err(refusal) => Err(refusal),
     };
-    match accepted {
-        Ok(connection) => Some(connection),
+    match joined {
+        Ok(joined) => Some(admit(kernel, codec, &connect, joined, input)),
         Err(refusal) => {
             tracing::info!(%peer, reason = %refusal.reason, "connection refused");
-            let codec = Codec::new(version, kernel.config.limits.packet_bytes as usize);
             let with_message = connect.request_problem_information;
             refuse(&kernel.stopping, transport, codec, &refusal, with_message).await;
             None
@@ -80,7 +72,14 @@ async fn read_connect(
                 tracing::info!(%error, "no valid CONNECT");
                 if let Some(version) = version {
                     let refusal = ConnectRefusal::because(error.reason, error.detail);
-                    refuse(&kernel.stopping, transport, Codec::new(version, max), &refusal, true).await;
+                    refuse(
+                        &kernel.stopping,
+                        transport,
+                        Codec::new(version, max),
+                        &refusal,
+                        true,
+                    )
+                    .await;
                 }
                 return None;
             }
@@ -107,254 +106,31 @@ async fn refuse(
     let _ = tokio::time::timeout(FLUSH_TIME, answer).await;
 }
 
-async fn admit(
+/// A connection that has its session.
+struct Joined {
+    session: Arc<Session>,
+    attachment: Arc<Attachment>,
+    present: bool,
+    terms: Terms,
+    greeting: Greeting,
+}
+
+/// Gives it its session.
+async fn join(
     kernel: &Arc<Kernel>,
-    codec: Codec,
     connect: &Connect,
     admitted: Admitted,
-    input: BytesMut,
-) -> Result<Connection, ConnectRefusal> {
+) -> Result<Joined, ConnectRefusal> {
     let Admitted {
         info,
         space,
         will,
         terms,
-        connack_properties,
-        welcome,
-        assigned,
+        greeting,
     } = admitted;
-    let client_id = assigned.then(|| info.device.client_id.to_string());
-    let joined = attach(kernel, codec, connect, info, &space, will, &terms, input);
-    let (mut connection, present) = joined.await?;
-    connection.codec.connack(
-        ConnAck {
-            session_present: present,
-            session_expiry: (terms.expiry != connect.session_expiry).then_some(terms.expiry),
-            receive_maximum: kernel.config.limits.in_flight,
-            max_packet_size: kernel.config.limits.packet_bytes,
-            assigned_client_id: client_id,
-            server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
-            user_properties: connack_properties,
-        },
-        &mut connection.wire.output,
-    );
-    let v5 = connection.is_v5();
-    for message in welcome {
-        let mut payload = BytesMut::from(message.payload.head);
-        payload.extend_from_slice(&message.payload.body);
-        let topic = message.topic.as_str();
-        let frame = encode_publish(v5, topic, payload.freeze(), false, None, None);
-        if let Some(frame) = frame.filter(|frame| connection.codec.fits(frame.len())) {
-            let qos = partyline_plugin::Qos::AtMostOnce;
-            frame.write(qos, 0, false, false, &mut connection.wire.output);
-        }
-    }
-    Ok(connection)
-}
-
-/// A CONNECT that is let in.
-struct Admitted {
-    info: SessionInfo,
-    space: Arc<AppSpace>,
-    will: Option<WillMessage>,
-    terms: Terms,
-    connack_properties: Vec<(String, String)>,
-    welcome: Vec<Outgoing>,
-    /// Its client id is of the broker's own making.
-    assigned: bool,
-}
-
-/// What is in force of what the client asked for, seconds.
-struct Terms {
-    expiry: u32,
-    /// As it is told.
-    keep_alive: u16,
-    /// Silence that ends the connection.
-    silence: u32,
-}
-
-impl Terms {
-    fn new(kernel: &Kernel, connect: &Connect) -> Self {
-        let mqtt = &kernel.config.mqtt;
-        let asked = connect.keep_alive;
-        // The client's own, ours where we name one, within the limit.
-        let keep_alive = match (mqtt.server_keep_alive, asked) {
-            (0, 0) => mqtt.max_keep_alive,
-            (0, asked) => asked.min(mqtt.max_keep_alive),
-            (ours, _) => ours,
-        };
-        // 3.1.1 clients cannot be told of a shorter one, so theirs is what they asked for.
-        let kept = match (connect.version, asked) {
-            (ProtocolVersion::V5, _) => keep_alive,
-            (_, 0) => mqtt.max_keep_alive,
-            (_, asked) => asked,
-        };
-        Self {
-            expiry: connect.session_expiry.min(mqtt.max_session_expiry),
-            keep_alive,
-            // [MQTT-3.1.2-22] of MQTT 5: one and a half times the keep-alive.
-            silence: u32::from(kept) + u32::from(kept).div_ceil(2),
-        }
-    }
-}
-
-async fn decide(
-    kernel: &Kernel,
-    connect: &mut Connect,
-    peer: SocketAddr,
-) -> Result<Admitted, ConnectRefusal> {
-    if kernel.stopping.is_cancelled() {
-        return Err(ConnectRefusal::new(Reason::ServerShuttingDown));
-    }
-    if connect.has_auth_method {
-        let message = "no authentication method is offered";
-        return Err(ConnectRefusal::because(
-            Reason::BadAuthenticationMethod,
-            message,
-        ));
-    }
-    if connect
-        .max_packet_size
-        .is_some_and(|max| max < SMALLEST_MAX_PACKET)
-    {
-        let message = format!("a Maximum Packet Size below {SMALLEST_MAX_PACKET} bytes");
-        return Err(ConnectRefusal::because(Reason::PacketTooLarge, message));
-    }
-    let assigned = connect.client_id.is_empty();
-    if assigned {
-        if connect.version == ProtocolVersion::V31 {
-            let message = "MQTT 3.1 needs a client id";
-            return Err(ConnectRefusal::because(
-                Reason::ClientIdentifierNotValid,
-                message,
-            ));
-        }
-        let id = Alphanumeric.sample_string(&mut rand::rng(), 22);
-        connect.client_id = format!("auto-{id}").into();
-    }
-    let client_id = ClientId::parse(&*connect.client_id).map_err(|error| {
-        ConnectRefusal::because(Reason::ClientIdentifierNotValid, error.to_string())
-    })?;
-    let will = connect
-        .will
-        .take()
-        .map(|will| will_message(kernel, will))
-        .transpose()?;
-    let hooks = kernel.hooks.load_full();
-    let dropped = kernel.apps_dropped();
-    let mut request = ConnectRequest::new(client_id, connect.version, peer);
-    request.client_id_assigned = assigned;
-    request.username = connect.username.take();
-    request.password = connect.password.take();
-    request.user_properties = std::mem::take(&mut connect.user_properties);
-    let verdict = match anonymous(kernel, &request) {
-        Some(admission) => AuthVerdict::Allow(Box::new(admission)),
-        None => hooks.authenticate(&request).await,
-    };
-    let admission = match verdict {
-        AuthVerdict::Allow(admission) => *admission,
-        AuthVerdict::Deny(refusal) => return Err(refusal),
-        AuthVerdict::Next => return Err(ConnectRefusal::new(Reason::NotAuthorized)),
-    };
-    let Admission {
-        device,
-        principal,
-        connack_properties,
-        welcome,
-    } = admission;
-    let space = kernel.space(&device.app);
-    if kernel.apps_dropped() != dropped {
-        // It may have been this app, after it was found to exist.
-        return Err(ConnectRefusal::new(Reason::ServerBusy));
-    }
-    let info = SessionInfo::new(
-        kernel.next_session_id(),
-        device,
-        principal,
-        connect.version,
-        peer,
-        connect.max_packet_size,
-    );
-    if let Some(will) = &will {
-        match hooks.authorize_publish(&info, &will.message).await {
-            AccessVerdict::Allow => {}
-            AccessVerdict::Next => {
-                let message = "the will's topic is not allowed";
-                return Err(ConnectRefusal::because(Reason::NotAuthorized, message));
-            }
-            AccessVerdict::Deny(reason) => return Err(ConnectRefusal::new(reason)),
-        }
-    }
-    Ok(Admitted {
-        info,
-        space,
-        will,
-        terms: Terms::new(kernel, connect),
-        connack_properties,
-        welcome,
-        assigned,
-    })
-}
-
-/// A connection without credentials, where the configuration binds those to an app.
-fn anonymous(kernel: &Kernel, request: &ConnectRequest) -> Option<Admission> {
-    if request.username.is_some() || request.password.is_some() {
-        return None;
-    }
-    let app = kernel.config.mqtt.anonymous_app.clone()?;
-    let client_id = request.client_id.clone();
-    Some(Admission {
-        device: DeviceKey {
-            app,
-            owner: Owner::Anonymous,
-            client_id,
-        },
-        principal: Principal {
-            role: Role::Anonymous,
-            registration: None,
-            user: None,
-        },
-        connack_properties: Vec::new(),
-        welcome: Vec::new(),
-    })
-}
-
-fn will_message(kernel: &Kernel, will: Will) -> Result<WillMessage, ConnectRefusal> {
-    let invalid = |detail: String| ConnectRefusal::because(Reason::TopicNameInvalid, detail);
-    if will.topic.starts_with('$') {
-        return Err(invalid("a will cannot go to a $ topic".to_owned()));
-    }
-    let topic = TopicName::parse(&will.topic, &kernel.config.limits.topic())
-        .map_err(|error| invalid(error.to_string()))?;
-    // Kept for as long as the session: it must not pin the read buffer.
-    let payload = bytes::Bytes::copy_from_slice(&will.payload);
-    let mut message = Message::new(topic, payload, Origin::Will);
-    message.qos = will.qos;
-    message.retain = will.retain;
-    message.properties = will.properties;
-    Ok(WillMessage {
-        message,
-        delay_secs: will.delay_secs,
-    })
-}
-
-#[expect(clippy::too_many_arguments, reason = "all that a connection begins with")]
-async fn attach(
-    kernel: &Arc<Kernel>,
-    codec: Codec,
-    connect: &Connect,
-    info: SessionInfo,
-    space: &Arc<AppSpace>,
-    will: Option<WillMessage>,
-    terms: &Terms,
-    input: BytesMut,
-) -> Result<(Connection, bool), ConnectRefusal> {
-    let limits = &kernel.config.limits;
     let attachment = Arc::new(Attachment::new(info, terms.silence, coarse_secs()));
-    let attached =
-        kernel
-            .registry
-            .attach(&attachment, space, connect.clean_start, terms.expiry, will);
+    let (registry, clean) = (&kernel.registry, connect.clean_start);
+    let attached = registry.attach(&attachment, &space, clean, terms.expiry, will);
     let Attached {
         session,
         present,
@@ -381,17 +157,64 @@ async fn attach(
             };
             let max_expiry = kernel.config.mqtt.max_session_expiry;
             // There is no will, and the session is as it was.
-            let _ = kernel
-                .registry
-                .detach(&session, attachment.id, &how, max_expiry);
+            let _ = registry.detach(&session, attachment.id, &how, max_expiry);
             let message = "the subscriptions cannot be checked now";
             return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
         }
     }
+    Ok(Joined {
+        session,
+        attachment,
+        present,
+        terms,
+        greeting,
+    })
+}
+
+/// Begins the connection with its CONNACK and its welcome.
+fn admit(
+    kernel: &Arc<Kernel>,
+    mut codec: Codec,
+    connect: &Connect,
+    joined: Joined,
+    input: BytesMut,
+) -> Connection {
+    let Joined {
+        session,
+        attachment,
+        present,
+        terms,
+        greeting,
+    } = joined;
+    let limits = &kernel.config.limits;
+    let client_id = &session.key.client_id;
+    let mut wire = Wire::new(input);
+    codec.connack(
+        ConnAck {
+            session_present: present,
+            session_expiry: (terms.expiry != connect.session_expiry).then_some(terms.expiry),
+            receive_maximum: limits.in_flight,
+            max_packet_size: limits.packet_bytes,
+            assigned_client_id: greeting.assigned.then(|| client_id.to_string()),
+            server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
+            user_properties: greeting.connack_properties,
+        },
+        &mut wire.output,
+    );
+    let v5 = connect.version == ProtocolVersion::V5;
+    for message in greeting.welcome {
+        let mut payload = BytesMut::from(message.payload.head);
+        payload.extend_from_slice(&message.payload.body);
+        let topic = message.topic.as_str();
+        let frame = encode_publish(v5, topic, payload.freeze(), false, None, None);
+        if let Some(frame) = frame.filter(|frame| codec.fits(frame.len())) {
+            frame.write(Qos::AtMostOnce, 0, false, false, &mut wire.output);
+        }
+    }
     let (per_second, burst) = (limits.commands_per_second, limits.command_burst);
-    let pace = Pace::new(Arc::clone(&session.commands), per_second, burst);
-    let connection = Connection {
+    Connection {
         kernel: Arc::clone(kernel),
+        pace: Pace::new(Arc::clone(&session.commands), per_second, burst),
         session,
         codec,
         fill: Fill {
@@ -401,9 +224,7 @@ async fn attach(
             high_water: QUEUE_WATER,
         },
         attachment,
-        wire: Wire::new(input),
+        wire,
         pending: Pending::new(limits.in_flight, limits.command_timeout),
-        pace,
-    };
-    Ok((connection, present))
+    }
 }

@@ -139,7 +139,10 @@ impl HookTable {
     /// Whether some plugin answers commands there: under `$`, replies go nowhere else.
     pub(crate) fn is_reply_topic(&self, topic: &str) -> bool {
         self.replies.iter().any(|(_, reply)| *reply == topic)
-            || self.commands.values().any(|command| command.reply_topic == topic)
+            || self
+                .commands
+                .values()
+                .any(|command| command.reply_topic == topic)
     }
 
     pub(crate) async fn authenticate(&self, request: &ConnectRequest) -> AuthVerdict {

@@ -90,7 +90,9 @@ impl InWork {
         let mut state = self.session.state();
         let holder = state.attachment.clone();
         // It is acknowledged on the connection that is there now.
-        let version = holder.as_ref().map_or(version, |one| one.info.load().version);
+        let version = holder
+            .as_ref()
+            .map_or(version, |one| one.info.load().version);
         if frees_at_pubrel(version, result.reason)
             && let Some(progress) = self.slot_in(&mut state.received)
         {

@@ -219,6 +219,42 @@ async fn our_receive_maximum_holds_for_messages_that_are_never_released() {
     broker.stop().await;
 }
 
+/// 3.1.1 has no Receive Maximum, so that a burst may be long, but it ends somewhere.
+#[tokio::test]
+async fn who_cannot_be_told_of_a_window_is_closed_far_beyond_it() {
+    let broker = broker().await;
+    let mut client = client(&broker, Version::V311, "one").await;
+    for id in 1..=8192 {
+        client
+            .send_publish(id, "a", b"x", 2, false, false, &[])
+            .await
+            .unwrap();
+        assert_eq!(client.acked(5, id).await.unwrap(), 0);
+    }
+    client
+        .send_publish(8193, "a", b"x", 2, false, false, &[])
+        .await
+        .unwrap();
+    client.closed().await.unwrap();
+    broker.stop().await;
+}
+
+/// Its goodbye arrives, though much of what the client sent was never looked at.
+#[tokio::test]
+async fn who_breaks_the_protocol_in_full_flow_is_told_why() {
+    let broker = broker().await;
+    for _ in 0..10 {
+        let mut client = client(&broker, Version::V5, "one").await;
+        let mut flow = vec![0xf1, 0];
+        flow.resize(200 * 1024, 0);
+        client.send_bytes(&flow).await.unwrap();
+        assert_eq!(client.disconnected().await.unwrap(), 0x81);
+        client.send_bytes(&flow).await.unwrap();
+        assert_eq!(client.next().await.unwrap(), Packet::Closed);
+    }
+    broker.stop().await;
+}
+
 /// MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it had been sent.
 #[tokio::test]
 async fn what_is_larger_than_the_clients_maximum_packet_size_is_dropped() {

@@ -11,8 +11,8 @@ mod outlets;
 mod sieve;
 mod users;
 
-use partyline_plugin::{DeviceKey, Owner, SessionInfo};
-use partyline_protocol::{AppKey, ClientId};
+use partyline_plugin::{DeviceKey, Owner, SessionInfo, UserLogin};
+use partyline_protocol::{AppKey, Class, ClientId, Username};
 use partyline_system_tests::{APP, OpenDoor};
 use partyline_testkit::{BrokerConfig, RawClient, TestBroker};
 use serde_json::{Value, json};
@@ -57,6 +57,14 @@ fn device(id: &str) -> DeviceKey {
         app: AppKey::parse(APP).expect("an app key"),
         owner: Owner::Device,
         client_id: ClientId::parse(id).expect("a client id"),
+    }
+}
+
+fn login(name: &str) -> UserLogin {
+    let username = Username::parse(name).expect("a user name");
+    UserLogin {
+        username,
+        class: Class::Other,
     }
 }
 

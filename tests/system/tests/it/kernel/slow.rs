@@ -280,9 +280,9 @@ async fn a_client_that_reads_slowly_under_a_flood_is_heard() {
         slow.send_bytes(goodbye).await.unwrap();
         let mut read = 0;
         loop {
-            let said = publisher
-                .unasked()
-                .any(|packet| matches!(packet, Packet::Publish(publish) if publish.topic == "over"));
+            let said = publisher.unasked().any(
+                |packet| matches!(packet, Packet::Publish(publish) if publish.topic == "over"),
+            );
             if said {
                 break;
             }
@@ -293,4 +293,57 @@ async fn a_client_that_reads_slowly_under_a_flood_is_heard() {
         }
         broker.stop().await;
     }
+}
+
+/// A byte now and then is no packet.
+#[tokio::test]
+async fn who_never_finishes_a_packet_is_silent() {
+    let broker = broker().await;
+    for version in VERSIONS {
+        let mut options = ConnectOptions::new(version, "one");
+        options.keep_alive = 1;
+        let mut client = broker.client(options).await.unwrap();
+        let mut beat = tokio::time::interval(Duration::from_millis(300));
+        // A PUBLISH of 100 bytes, whose end would come after half a minute.
+        client.send_bytes(&[0x30, 100, 0, 1, b'a']).await.unwrap();
+        let begun = Instant::now();
+        while client.send_bytes(b"x").await.is_ok() {
+            beat.tick().await;
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "it is kept alive"
+            );
+        }
+    }
+    broker.stop().await;
+}
+
+/// A new connection is no new burst.
+#[tokio::test]
+async fn reconnecting_does_not_speed_commands_up() {
+    let broker = demo_broker(|config| {
+        config.limits.commands_per_second = 20;
+        config.limits.command_burst = 5;
+    })
+    .await;
+    for options in [
+        ConnectOptions::new(Version::V5, "clean"),
+        kept(Version::V5, "kept"),
+    ] {
+        let begun = Instant::now();
+        for _ in 0..3 {
+            let mut client = broker.client(options.clone()).await.unwrap();
+            for _ in 0..5 {
+                client
+                    .publish_done("$x/demo/echo", "{}", 1, false)
+                    .await
+                    .unwrap();
+            }
+            client.disconnect(0).await.unwrap();
+        }
+        // Five at once, then one every 50 ms.
+        let least = Duration::from_millis(9 * 50);
+        assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+    }
+    broker.stop().await;
 }

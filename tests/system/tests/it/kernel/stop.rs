@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use partyline_testkit::{Packet, RawClient, TestBroker, Version};
+use partyline_testkit::{ConnectOptions, Packet, RawClient, TestBroker, Version};
 use serde_json::json;
+use tokio::net::TcpSocket;
 
 use super::plugins::Demo;
+use super::property::WILL_DELAY;
 use super::{VERSIONS, broker, broker_with, client, connect, kept};
 
 /// No grace is waited out when nothing is left to wait for.
@@ -113,40 +115,72 @@ async fn a_command_that_never_ends_is_cut_after_the_grace() {
     broker.stop().await;
     let took = begun.elapsed();
     assert!(took >= Duration::from_secs(1) && took < AT_ONCE, "{took:?}");
+    client.closed().await.unwrap();
 }
 
-/// A will is published while others still listen: here one whose command holds up its goodbye.
+/// All of them are published before anybody is told to go, also those that would wait.
 #[tokio::test]
 async fn wills_are_published_unless_configured_not_to_be() {
     for wills in [true, false] {
-        let broker = TestBroker::builder()
-            .plugin::<partyline_system_tests::OpenDoor>(json!({}))
-            .plugin::<Demo>(json!({}))
-            .config(|config| config.mqtt.wills_on_stop = wills)
-            .start()
-            .await
-            .unwrap();
-        let demo = broker.services().get::<Demo>().unwrap();
+        let broker = broker_with(|config| config.mqtt.wills_on_stop = wills).await;
         let mut watcher = client(&broker, Version::V5, "watcher").await;
-        watcher.subscribe(&[("will", 1)]).await.unwrap();
-        watcher
-            .publish("$x/demo/gate", r#"{"name":"a"}"#, 1, false)
-            .await
-            .unwrap();
-        demo.entered("a").await;
-        let options = kept(Version::V5, "mortal").will("will", b"stopped", 1, false);
-        let (mut mortal, _) = connect(&broker, &options).await;
-        let watching = async {
+        watcher.subscribe(&[("will/#", 1)]).await.unwrap();
+        let delay = |secs: u32| secs.to_be_bytes().to_vec();
+        let mut mortals = Vec::new();
+        for version in VERSIONS {
+            let topic = format!("will/{version:?}");
+            let options = kept(version, &topic)
+                .will(&topic, b"stopped", 1, false)
+                .will_property(WILL_DELAY, delay(600));
+            mortals.push(connect(&broker, &options).await.0);
+        }
+        // Gone already, and not yet published.
+        let options = kept(Version::V5, "gone")
+            .will("will/gone", b"stopped", 1, false)
+            .will_property(WILL_DELAY, delay(600));
+        let gone = broker.client(options.clone()).await.unwrap();
+        gone.disconnect(4).await.unwrap();
+        broker.stop().await;
+        watcher.closed().await.unwrap();
+        let came = watcher
+            .unasked()
+            .filter(|packet| matches!(packet, Packet::Publish(_)))
+            .count();
+        assert_eq!(came, if wills { 4 } else { 0 });
+        for mut mortal in mortals {
             mortal.closed().await.unwrap();
-            demo.open("a");
-            watcher.publish_on("$x/demo/reply").await.unwrap();
-            watcher.closed().await.unwrap();
-            let came = watcher
-                .unasked()
-                .any(|packet| matches!(packet, Packet::Publish(_)));
-            assert_eq!(came, wills);
+        }
+    }
+}
+
+/// More waits than one write takes, since its client reads nothing before the stop.
+#[tokio::test]
+async fn a_long_queue_goes_out_first_too() {
+    const COUNT: u8 = 80;
+    for qos in [0, 1] {
+        let broker = broker_with(|config| config.limits.queued_bytes = 64 * 1024 * 1024).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let stream = socket.connect(broker.addresses().mqtt).await.unwrap();
+        let mut slow = RawClient::over(stream, Version::V5);
+        let options = ConnectOptions::new(Version::V5, "slow");
+        slow.connect(&options).await.unwrap();
+        slow.subscribe(&[("a", qos)]).await.unwrap();
+        let mut publisher = client(&broker, Version::V5, "publisher").await;
+        for number in 0..COUNT {
+            publisher
+                .publish_done("a", vec![number; 64 * 1024], 1, false)
+                .await
+                .unwrap();
+        }
+        let reading = async {
+            for number in 0..COUNT {
+                let message = slow.publish_on("a").await.unwrap();
+                assert_eq!(message.payload[0], number);
+            }
+            assert_eq!(slow.disconnected().await.unwrap(), 0x8b);
         };
-        tokio::join!(broker.stop(), watching);
+        tokio::join!(broker.stop(), reading);
     }
 }
 

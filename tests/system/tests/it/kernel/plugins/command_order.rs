@@ -3,7 +3,7 @@
 use partyline_testkit::{Packet, Version};
 use serde_json::json;
 
-use super::super::{VERSIONS, client, connect, kept};
+use super::super::{VERSIONS, by_version, client, connect, kept};
 use super::{REPLY, demo_broker};
 
 fn gate(name: &str) -> String {
@@ -197,7 +197,44 @@ async fn a_qos_2_command_repeated_on_the_next_connection_runs_once() -> anyhow::
         demo.entered("once").await;
         client.quiet().await?;
         client.disconnect(0).await?;
-        super::super::client(&broker, version, "one").await.disconnect(0).await?;
+        super::super::client(&broker, version, "one")
+            .await
+            .disconnect(0)
+            .await?;
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+/// Commands of earlier connections go on, and count.
+#[tokio::test]
+async fn reconnecting_does_not_start_commands_without_bound() -> anyhow::Result<()> {
+    let (broker, demo) = demo_broker(|config| config.limits.in_flight = 2).await?;
+    for version in VERSIONS {
+        for name in ["a", "b"] {
+            let mut client = client(&broker, version, "one").await;
+            client.publish("$x/demo/gate", gate(name), 1, false).await?;
+            demo.entered(name).await;
+        }
+        let mut client = client(&broker, version, "one").await;
+        let (reply, reason) = super::request(&mut client, "gate", &json!({"name": "c"})).await?;
+        assert_eq!(reply["error"]["code"], 870_004);
+        assert_eq!(reason, by_version(version, 0x97, 0));
+        demo.open("a");
+        demo.left("a").await;
+        demo.open("c");
+        // The count goes down a moment after the command is through.
+        let mut tries = 0;
+        while super::request(&mut client, "gate", &json!({"name": "c"}))
+            .await?
+            .0["ok"]
+            .is_null()
+        {
+            tries += 1;
+            anyhow::ensure!(tries < 50, "there is no room again");
+        }
+        demo.open("b");
+        demo.left("b").await;
     }
     broker.stop().await;
     Ok(())

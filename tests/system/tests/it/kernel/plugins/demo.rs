@@ -118,7 +118,7 @@ impl Demo {
 }
 
 /// Takes one permit of a semaphore that gets it in time.
-async fn pass(gate: &Semaphore) {
+pub(super) async fn pass(gate: &Semaphore) {
     let permit = tokio::time::timeout(partyline_testkit::PATIENCE, gate.acquire());
     permit
         .await
@@ -152,14 +152,21 @@ impl Listener {
     }
 }
 
+/// An outlet with a fault, for the device that asks for one.
+fn panic_for(session: &SessionInfo) {
+    assert!(session.device.client_id.as_str() != "panicky", "on purpose");
+}
+
 #[async_trait]
 impl Outlet for Listener {
     async fn opened(&self, session: &Arc<SessionInfo>) {
         self.tell("opened", session);
+        panic_for(session);
     }
 
     async fn closed(&self, session: &Arc<SessionInfo>) {
         self.tell("closed", session);
+        panic_for(session);
     }
 }
 

@@ -1,14 +1,22 @@
 //! Ending connections from a plugin.
 
-use partyline_plugin::{Kick, Qos};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use partyline_plugin::{
+    AuthVerdict, Authenticate, ConnectRequest, HookResult, Kick, Plugin, PluginContext, Qos,
+    Registrar,
+};
 use partyline_protocol::{AppKey, Reason};
-use partyline_system_tests::{APP, OTHER_APP};
-use partyline_testkit::{ConnectOptions, Packet, Version};
+use partyline_system_tests::{APP, OTHER_APP, OpenDoor};
+use partyline_testkit::{ConnectOptions, Packet, TestBroker, Version};
+use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::super::property::{MAXIMUM_PACKET_SIZE, REASON_STRING};
-use super::super::{VERSIONS, client, connect, kept};
-use super::demo::outgoing;
-use super::{demo_broker, session};
+use super::super::{VERSIONS, by_version, client, connect, kept};
+use super::demo::{Config, Demo, outgoing, pass};
+use super::{demo_broker, device, session};
 
 fn kick(message: &str) -> Kick {
     Kick {
@@ -122,6 +130,68 @@ async fn a_dropped_app_loses_its_connections_sessions_and_retained_messages() ->
                 .publish_done("a", "", 1, true)
                 .await?;
         }
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+/// Lets a client called `late` wait at the door.
+struct Porter {
+    entered: Semaphore,
+    open: Semaphore,
+}
+
+#[async_trait]
+impl Plugin for Porter {
+    const ID: &'static str = "porter";
+    type Config = Config;
+
+    async fn build(_: PluginContext, _: Config) -> anyhow::Result<Self> {
+        let (entered, open) = (Semaphore::new(0), Semaphore::new(0));
+        Ok(Self { entered, open })
+    }
+
+    fn register(self: &Arc<Self>, registrar: &mut Registrar) {
+        registrar.provides(self.clone()).authenticate(self.clone());
+    }
+}
+
+#[async_trait]
+impl Authenticate for Porter {
+    async fn authenticate(&self, request: &ConnectRequest) -> HookResult<AuthVerdict> {
+        if request.client_id.as_str() == "late" {
+            self.entered.add_permits(1);
+            pass(&self.open).await;
+        }
+        Ok(AuthVerdict::Next)
+    }
+}
+
+/// Who was let in before the app was dropped must not live on in it.
+#[tokio::test]
+async fn a_connect_in_progress_does_not_outlive_its_app() -> anyhow::Result<()> {
+    let broker = TestBroker::builder()
+        .plugin::<Porter>(json!({}))
+        .plugin::<OpenDoor>(json!({}))
+        .plugin::<Demo>(json!({}))
+        .start()
+        .await?;
+    let porter = broker.services().get::<Porter>()?;
+    let demo = broker.services().get::<Demo>()?;
+    for version in VERSIONS {
+        let options = kept(version, "late");
+        let connecting = connect(&broker, &options);
+        let dropping = async {
+            pass(&porter.entered).await;
+            demo.broker.drop_app(&AppKey::parse(APP)?);
+            porter.open.add_permits(1);
+            anyhow::Ok(())
+        };
+        let ((mut late, connack), dropped) = tokio::join!(connecting, dropping);
+        dropped?;
+        assert_eq!(connack.code, by_version(version, 0x89, 3));
+        late.closed().await?;
+        assert!(demo.broker.session_of(&device("late")).is_none());
     }
     broker.stop().await;
     Ok(())

@@ -4,7 +4,7 @@ use partyline_testkit::Version;
 
 use super::super::{VERSIONS, by_version, client, connect, kept};
 use super::demo::Told;
-use super::demo_broker;
+use super::{demo_broker, device};
 
 const NEWS: &str = "$x/demo/news";
 const LIVE: &str = "$x/demo/live";
@@ -151,6 +151,31 @@ async fn they_count_as_subscriptions_of_their_own() -> anyhow::Result<()> {
             .subscribe(&[(NEWS, 1), (NEWS, 1), (LIVE, 0), ("plain", 1)])
             .await?;
         assert_eq!(codes, [1, 1, full, 1]);
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+/// Its session is left in order all the same: the will comes, and nobody is found there.
+#[tokio::test]
+async fn an_outlet_that_panics_harms_nobody_else() -> anyhow::Result<()> {
+    let (broker, demo) = demo_broker(|_| {}).await?;
+    let mut watcher = client(&broker, Version::V5, "watcher").await;
+    watcher.subscribe(&[("will", 1)]).await?;
+    for version in VERSIONS {
+        let options = kept(version, "panicky").will("will", b"", 1, false);
+        let mut client = broker.client(options).await?;
+        assert_eq!(client.subscribe(&[(NEWS, 1), (LIVE, 0)]).await?, [1, 0]);
+        client.quiet().await?;
+        drop(client);
+        watcher.take("will").await?;
+        for what in ["opened", "closed"] {
+            for topic in [NEWS, LIVE] {
+                let told = demo.told().await;
+                assert_eq!((told.0, told.1), (topic, what));
+            }
+        }
+        assert!(demo.broker.session_of(&device("panicky")).is_none());
     }
     broker.stop().await;
     Ok(())

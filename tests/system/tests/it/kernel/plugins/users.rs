@@ -1,24 +1,16 @@
 //! Logging a user in and out on an open connection.
 
-use partyline_plugin::{Delivery, Qos, TrackedOutcome, UserLogin};
-use partyline_protocol::{AppKey, Class, Username};
+use partyline_plugin::{Delivery, Qos, TrackedOutcome};
+use partyline_protocol::{AppKey, Username};
 use partyline_system_tests::APP;
 use partyline_testkit::Version;
 
 use super::super::property::RECEIVE_MAXIMUM;
 use super::super::{VERSIONS, client, connect, kept};
 use super::demo::outgoing;
-use super::{demo_broker, session};
+use super::{demo_broker, login, session};
 
 const NEWS: &str = "$x/demo/news";
-
-fn login(name: &str) -> UserLogin {
-    let username = Username::parse(name).expect("a user name");
-    UserLogin {
-        username,
-        class: Class::Other,
-    }
-}
 
 #[tokio::test]
 async fn a_login_changes_the_handle_and_ends_what_the_old_one_had() -> anyhow::Result<()> {
