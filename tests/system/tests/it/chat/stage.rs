@@ -119,7 +119,16 @@ pub(crate) async fn batch(client: &mut RawClient) -> anyhow::Result<(Publish, Ba
 
 /// Takes and acknowledges batches until the stream has reached `seq`; gives their items.
 pub(crate) async fn items_to(client: &mut RawClient, seq: u64) -> anyhow::Result<Vec<Value>> {
-    let (mut items, mut place) = (Vec::new(), None);
+    items_between(client, None, seq).await
+}
+
+/// The same for a client whose first batch must begin at `place`, if that is known.
+pub(crate) async fn items_between(
+    client: &mut RawClient,
+    mut place: Option<u64>,
+    seq: u64,
+) -> anyhow::Result<Vec<Value>> {
+    let mut items = Vec::new();
     while place.is_none_or(|place| place < seq) {
         let (packet, batch) = batch(client).await?;
         let joins = place.is_none_or(|place| place == batch.prev);
@@ -132,8 +141,9 @@ pub(crate) async fn items_to(client: &mut RawClient, seq: u64) -> anyhow::Result
     Ok(items)
 }
 
-/// Fails if the client has got a batch. What others were sent by now would have reached it: it
-/// waits for commands that the broker takes up later.
+/// Fails if the client has got a batch. It waits for commands that the broker takes up later. That
+/// alone does not order it behind a delivery, which has a task of its own: let another device of
+/// the user get the item first, or look at where the next batch begins.
 pub(crate) async fn hears_nothing(client: &mut RawClient) -> anyhow::Result<()> {
     for _ in 0..3 {
         client.ok("$im/session/devices", &json!({})).await?;

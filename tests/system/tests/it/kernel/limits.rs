@@ -1,7 +1,7 @@
 //! What one client may send, and what it is sent.
 
 use bytes::Bytes;
-use partyline_testkit::{ConnectOptions, Packet, Version};
+use partyline_testkit::{ConnectOptions, PATIENCE, Packet, Version};
 
 use super::property::{
     CONTENT_TYPE, MAXIMUM_PACKET_SIZE, REASON_STRING, RECEIVE_MAXIMUM, TOPIC_ALIAS,
@@ -302,11 +302,9 @@ async fn more_connections_than_the_limit_are_closed() {
     assert_eq!(third.next().await.unwrap(), Packet::Closed);
     first.disconnect(0).await.unwrap();
     // The place is free once the broker has let go of the socket, which the client cannot see.
-    while broker
-        .client(ConnectOptions::new(Version::V5, "fourth"))
-        .await
-        .is_err()
-    {}
+    let fourth = ConnectOptions::new(Version::V5, "fourth");
+    let let_in = async { while broker.client(fourth.clone()).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, let_in).await.unwrap();
     second.ping().await.unwrap();
     broker.stop().await;
 }

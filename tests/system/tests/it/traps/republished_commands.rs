@@ -6,7 +6,7 @@ use partyline_testkit::{ConnectOptions, RawClient, Version};
 use serde_json::{Value, json};
 
 use crate::chat::batch::texts;
-use crate::chat::stage::{VERSIONS, items_to, listen, refused, say, server, text_to, user};
+use crate::chat::stage::{VERSIONS, items_between, listen, refused, say, server, text_to, user};
 
 const SEND: &str = "$im/message/send";
 
@@ -33,13 +33,14 @@ async fn texts_of_bobby(server: &Server, count: u64) -> anyhow::Result<Vec<Strin
     assert_eq!(last["seq"], count + 1);
     let mut bobby = user(server, "bobby", "phone").await?;
     listen(&mut bobby).await?;
-    let items = items_to(&mut bobby, count + 1).await?;
+    let items = items_between(&mut bobby, Some(0), count + 1).await?;
     Ok(texts(&items).into_iter().map(str::to_owned).collect())
 }
 
 crate::chat::stage::on_both! {
     a_repeated_publish_is_one_message_and_says_so,
     a_connection_lost_before_the_answer_loses_and_doubles_nothing,
+    a_connection_lost_after_the_delivery_doubles_nothing,
     a_repeated_publish_at_qos_2_is_one_message,
     dup_alone_makes_no_repetition,
     other_content_under_the_same_id_is_an_error,
@@ -85,6 +86,33 @@ async fn a_connection_lost_before_the_answer_loses_and_doubles_nothing() -> anyh
         alice.disconnect(0).await?;
     }
     assert_eq!(texts_of_bobby(&server, 2).await?, ["V311", "V5", "last"]);
+    server.discard().await
+}
+
+/// The same when the message is known to have been taken: bobby has it.
+async fn a_connection_lost_after_the_delivery_doubles_nothing() -> anyhow::Result<()> {
+    let server = server().await?;
+    let mut bobby = user(&server, "bobby", "witness").await?;
+    listen(&mut bobby).await?;
+    for (seq, version) in (1..).zip(VERSIONS) {
+        let text = format!("{version:?}");
+        let options = persistent(&server, version);
+        let mut alice = server.connect(&options).await?;
+        publish(&mut alice, 1, false, &text).await?;
+        let items = items_between(&mut bobby, Some(seq - 1), seq).await?;
+        assert_eq!(texts(&items), [text.as_str()]);
+        drop(alice);
+        let mut alice = server.connect(&options).await?;
+        publish(&mut alice, 1, true, &text).await?;
+        let again = reply(&mut alice).await?;
+        assert_eq!(again["ok"]["duplicate"], true, "{again}");
+        assert_eq!(again["ok"]["msg_id"], items[0]["msg_id"]);
+        assert_eq!(alice.acked(4, 7).await?, 0);
+        alice.disconnect(0).await?;
+    }
+    bobby.disconnect(0).await?;
+    let mut alice = user(&server, "alice", "other").await?;
+    assert_eq!(say(&mut alice, "bobby", "last").await?["seq"], 3);
     server.discard().await
 }
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::chat::stage::{
-    OPEN_TOPICS, VERSIONS, batch, cursor_reaches, hears_nothing, items_to, say, server,
-    server_with, user,
+    OPEN_TOPICS, VERSIONS, batch, cursor_reaches, hears_nothing, items_between, items_to, listen,
+    say, server, server_with, user,
 };
 
 crate::chat::stage::on_both! {
@@ -25,12 +25,16 @@ async fn a_subscription_at_any_qos_is_granted_and_served_at_qos_1() -> anyhow::R
                 .connect(&server.user(version, "bobby", "phone"))
                 .await?;
             assert_eq!(bobby.subscribe(&[("$im/inbox", qos)]).await?, [1]);
+            let mut tablet = user(&server, "bobby", "tablet").await?;
+            listen(&mut tablet).await?;
             let text = format!("{version:?}-{qos}");
             say(&mut alice, "bobby", &text).await?;
             let (packet, first) = batch(&mut bobby).await?;
             assert_eq!(packet.qos, 1);
             // It waits for the acknowledgement like any other.
             say(&mut alice, "bobby", &format!("{text} again")).await?;
+            items_to(&mut tablet, first.seq + 1).await?;
+            tablet.disconnect(0).await?;
             hears_nothing(&mut bobby).await?;
             bobby.puback(packet.id).await?;
             items_to(&mut bobby, first.seq + 1).await?;
@@ -100,8 +104,15 @@ async fn wildcards_from_the_root_do_not_cover_the_inbox() -> anyhow::Result<()> 
     let mut bobby = user(&server, "bobby", "phone").await?;
     let filters = [("#", 1), ("+/inbox", 1), ("+/#", 1)];
     assert_eq!(bobby.subscribe(&filters).await?, [1, 1, 1]);
+    let mut tablet = user(&server, "bobby", "tablet").await?;
+    listen(&mut tablet).await?;
     say(&mut alice, "bobby", "hello").await?;
+    // It is handed out by now, but not to who asked for all but the inbox.
+    items_between(&mut tablet, Some(0), 1).await?;
     hears_nothing(&mut bobby).await?;
+    listen(&mut bobby).await?;
+    let (_, first) = batch(&mut bobby).await?;
+    assert_eq!(first.span(), (0, 1));
     server.discard().await
 }
 
