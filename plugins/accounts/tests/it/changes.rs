@@ -2,7 +2,8 @@
 
 use partyline_plugin::services::UserState;
 use partyline_plugin::{AuthVerdict, Reason};
-use partyline_protocol::KickReason;
+use partyline_protocol::{Done, KickReason, names};
+use serde_json::json;
 
 use crate::support::{World, eventually, read_notice, user};
 
@@ -130,4 +131,29 @@ async fn the_accounts_service_notices_changes_of_other_processes() {
     // This process sees its own changes at once.
     world.directory.delete_user(app, &names[1]).await.unwrap();
     assert_eq!(states().await, [Some(UserState::Disabled), None]);
+}
+
+#[tokio::test]
+async fn a_deleted_users_own_devices_end_also_where_nobody_is_logged_in() {
+    let world = World::new().await;
+    let (app, alice) = (&world.app.app_key, user("alice"));
+    let (out, device) = (
+        world.user("alice", "out").await,
+        world.device("device", "sixteen bytes ok").await,
+    );
+    world.login(device.id(), "alice").await.unwrap();
+    let bobby = world.user("bobby", "out").await;
+    for session in [out.id(), device.id(), bobby.id()] {
+        let logout = world.command::<Done>(session, names::SESSION_LOGOUT, json!({}));
+        logout.await.unwrap();
+    }
+    world
+        .other_process()
+        .delete_user(app, &alice)
+        .await
+        .unwrap();
+    eventually!(!world.broker.is_open(out.id()));
+    let kick = world.broker.kick_of(out.id()).unwrap();
+    assert_eq!(kick.message.as_deref(), Some("deleted"));
+    assert!(world.broker.is_open(device.id()) && world.broker.is_open(bobby.id()));
 }
