@@ -34,7 +34,7 @@ pub(crate) struct World {
     hook: Arc<dyn Authenticate>,
     tasks: Tasks,
     stop: CancellationToken,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// An accepted connection and what it was told.
@@ -115,7 +115,7 @@ impl World {
             hook,
             tasks,
             stop,
-            _folder: folder,
+            folder,
         }
     }
 
