@@ -11,6 +11,9 @@ use crate::store::{Store, Transaction};
 /// Devices noted before the next write; those beyond it keep their older time.
 const CAPACITY: usize = 50_000;
 
+/// Devices of one transaction.
+const PIECE: usize = 500;
+
 /// Times that are not yet written.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(Mutex<HashMap<RegistrationId, i64>>);
@@ -23,12 +26,13 @@ impl Seen {
         }
     }
 
-    /// What is to be written, if anything is.
-    pub(crate) fn take(&self) -> Option<WriteSeen> {
+    /// What is to be written, in pieces that don't hold up other writes.
+    pub(crate) fn take(&self) -> Vec<WriteSeen> {
         let mut noted: Vec<_> = std::mem::take(&mut *self.0.lock()).into_iter().collect();
         // Rows are locked in one order, so that two servers don't wait for each other.
         noted.sort();
-        (!noted.is_empty()).then_some(WriteSeen(noted))
+        let pieces = noted.chunks(PIECE);
+        pieces.map(|piece| WriteSeen(piece.to_vec())).collect()
     }
 }
 
