@@ -50,3 +50,26 @@ impl Transaction for WriteSeen {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_devices_are_written_in_pieces_and_in_order() {
+        let seen = Seen::default();
+        for number in 0..1200 {
+            let registration = RegistrationId::parse(format!("device-{number}")).unwrap();
+            seen.note(&registration, 1);
+            seen.note(&registration, 2);
+        }
+        let pieces = seen.take();
+        assert_eq!(
+            pieces.iter().map(|piece| piece.0.len()).collect::<Vec<_>>(),
+            [500, 500, 200]
+        );
+        let all: Vec<_> = pieces.into_iter().flat_map(|piece| piece.0).collect();
+        assert!(all.is_sorted() && all.iter().all(|(_, at)| *at == 2));
+        assert!(seen.take().is_empty());
+    }
+}

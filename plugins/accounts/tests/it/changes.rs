@@ -102,6 +102,19 @@ async fn a_deleted_user_is_kicked_and_their_stream_forgotten() {
 }
 
 #[tokio::test]
+async fn a_stream_that_can_not_forget_keeps_no_other_waiting() {
+    let world = World::new().await;
+    let app = &world.app.app_key;
+    *world.streams.stubborn.lock() = Some(user("alice"));
+    for name in ["alice", "bobby"] {
+        world.directory.delete_user(app, &user(name)).await.unwrap();
+    }
+    eventually!(world.streams.forgotten() == ["user bobby"]);
+    *world.streams.stubborn.lock() = None;
+    eventually!(world.streams.forgotten() == ["user bobby", "user alice"]);
+}
+
+#[tokio::test]
 async fn a_deleted_app_is_dropped_and_its_streams_forgotten() {
     let world = World::new().await;
     world.device("phone", "sixteen bytes ok").await;
