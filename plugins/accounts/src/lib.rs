@@ -8,6 +8,7 @@
 mod address;
 mod authenticate;
 mod ban;
+mod buckets;
 mod cache;
 mod commands;
 pub mod config;

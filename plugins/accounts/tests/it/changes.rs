@@ -2,7 +2,8 @@
 
 use partyline_plugin::services::UserState;
 use partyline_plugin::{AuthVerdict, Reason};
-use partyline_protocol::KickReason;
+use partyline_protocol::{Done, KickReason, names};
+use serde_json::json;
 
 use crate::support::{World, eventually, read_notice, user};
 
@@ -98,6 +99,19 @@ async fn a_deleted_user_is_kicked_and_their_stream_forgotten() {
 }
 
 #[tokio::test]
+async fn a_stream_that_can_not_forget_keeps_no_other_waiting() {
+    let world = World::new().await;
+    let app = &world.app.app_key;
+    *world.streams.stubborn.lock() = Some(user("alice"));
+    for name in ["alice", "bobby"] {
+        world.directory.delete_user(app, &user(name)).await.unwrap();
+    }
+    eventually!(world.streams.forgotten() == ["user bobby"]);
+    *world.streams.stubborn.lock() = None;
+    eventually!(world.streams.forgotten() == ["user bobby", "user alice"]);
+}
+
+#[tokio::test]
 async fn a_deleted_app_is_dropped_and_its_streams_forgotten() {
     let world = World::new().await;
     world.device("phone", "sixteen bytes ok").await;
@@ -124,4 +138,29 @@ async fn the_accounts_service_notices_changes_of_other_processes() {
     // This process sees its own changes at once.
     world.directory.delete_user(app, &names[1]).await.unwrap();
     assert_eq!(states().await, [Some(UserState::Disabled), None]);
+}
+
+#[tokio::test]
+async fn a_deleted_users_own_devices_end_also_where_nobody_is_logged_in() {
+    let world = World::new().await;
+    let (app, alice) = (&world.app.app_key, user("alice"));
+    let (out, device) = (
+        world.user("alice", "out").await,
+        world.device("device", "sixteen bytes ok").await,
+    );
+    world.login(device.id(), "alice").await.unwrap();
+    let bobby = world.user("bobby", "out").await;
+    for session in [out.id(), device.id(), bobby.id()] {
+        let logout = world.command::<Done>(session, names::SESSION_LOGOUT, json!({}));
+        logout.await.unwrap();
+    }
+    world
+        .other_process()
+        .delete_user(app, &alice)
+        .await
+        .unwrap();
+    eventually!(!world.broker.is_open(out.id()));
+    let kick = world.broker.kick_of(out.id()).unwrap();
+    assert_eq!(kick.message.as_deref(), Some("deleted"));
+    assert!(world.broker.is_open(device.id()) && world.broker.is_open(bobby.id()));
 }

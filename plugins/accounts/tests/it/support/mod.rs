@@ -1,10 +1,12 @@
 //! A broker double and a world around the plugin.
 
 mod broker;
+mod contents;
 mod streams;
 mod world;
 
 pub(crate) use broker::TestBroker;
+pub(crate) use contents::contents;
 pub(crate) use streams::TestStreams;
 pub(crate) use world::{Connected, World, name_property, read_notice, user};
 

@@ -93,3 +93,21 @@ async fn an_address_registers_a_limited_number_of_passing_devices() -> anyhow::R
     enter(&server, &device(&server, "three")).await?;
     server.discard().await
 }
+
+#[tokio::test]
+async fn first_contacts_of_an_address_are_limited_even_if_the_devices_come_back()
+-> anyhow::Result<()> {
+    let config = "[plugins.accounts.devices]\ncontact_burst = 3\ncontact_seconds = 3600\n";
+    let server = open_server_with(config).await?;
+    for name in ["one", "two"] {
+        enter(&server, &device(&server, name)).await?;
+        enter(&server, &device(&server, name)).await?;
+    }
+    let without = ConnectOptions::new(Version::V5, "three").login(server.app.clone(), "");
+    enter(&server, &without).await?;
+    // Asking for another secret is a first contact too.
+    assert_eq!(code(&server, &without).await?, 0x9f);
+    assert_eq!(code(&server, &device(&server, "four")).await?, 0x9f);
+    enter(&server, &device(&server, "one")).await?;
+    server.discard().await
+}
