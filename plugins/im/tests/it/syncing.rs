@@ -11,6 +11,7 @@ use crate::support::{Fixture, app, on_both};
 on_both!(
     pages_go_back_below_the_cursor,
     a_page_opens_delivery_and_counts_as_sent,
+    the_first_page_can_be_acknowledged_at_once,
     pages_keep_to_the_batch_size,
     a_place_that_says_nothing_gives_the_heads,
     heads_come_in_pages,
@@ -87,6 +88,24 @@ async fn a_page_opens_delivery_and_counts_as_sent(database: Database) {
             .get(),
         1
     );
+}
+
+async fn the_first_page_can_be_acknowledged_at_once(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m1", "one").await.unwrap();
+    for n in 0..10 {
+        let bobby = fixture.client("bobby", &format!("b{n}"));
+        let wish = json!({"ack": "explicit", "roaming": true});
+        bobby
+            .call::<Configured>(names::SESSION_CONFIGURE, wish)
+            .await
+            .unwrap();
+        let page = page(&bobby, json!({"from": 0})).await;
+        let ack = json!({"epoch": page.epoch, "seq": page.seq});
+        let acked: Acked = bobby.call(names::INBOX_ACK, ack).await.unwrap();
+        assert_eq!(acked.seq.get(), 1);
+    }
 }
 
 async fn pages_keep_to_the_batch_size(database: Database) {
