@@ -25,7 +25,8 @@ pub struct ImConfig {
     pub inbox_days: u32,
     /// Days for which messages are kept for the history; also how long a `client_msg_id` is known.
     pub history_days: u32,
-    /// Commands that may wait for their transaction; more are refused.
+    /// Sends that may wait for their transaction; more are refused. What waits of one is bounded:
+    /// `message_body_bytes`, 2 KiB of other parts, and names.
     pub queue: usize,
     /// Most messages of one transaction.
     pub batch: usize,
