@@ -19,7 +19,8 @@ pub struct ImConfig {
     pub sends_per_minute: u32,
     /// Largest `msg_body`, in bytes of its JSON text.
     pub message_body_bytes: usize,
-    /// Messages of each conversation that are kept for offline delivery.
+    /// Messages of each conversation that are kept for offline delivery; those that are only for
+    /// online devices don't count.
     pub inbox_messages: u32,
     /// Days for which the items of a stream are kept for offline delivery.
     pub inbox_days: u32,
