@@ -102,8 +102,9 @@ async fn a_page_by_hand_can_be_acknowledged() -> anyhow::Result<()> {
     let (mut bobby, epoch) = with_place(&server).await?;
     let wish = json!({"ack": "explicit"});
     bobby.ok("$im/session/configure", &wish).await?;
-    bobby.ok(SYNC, &json!({"epoch": epoch, "from": 3})).await?;
-    batch(&mut bobby).await?;
+    let page = bobby.ok(SYNC, &json!({"epoch": epoch, "from": 3})).await?;
+    assert_eq!(page["seq"], 5);
+    // At once, whether or not a batch has come by now.
     let ack = json!({"epoch": epoch, "seq": 4});
     assert_eq!(bobby.ok("$im/inbox/ack", &ack).await?, json!({"seq": 4}));
     bobby.disconnect(0).await?;
