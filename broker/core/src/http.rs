@@ -38,7 +38,7 @@ pub(crate) fn serve(kernel: &Arc<Kernel>, listener: TcpListener, health: HealthC
     });
 }
 
-/// 200 when every plugin can work, else 503 with the names of those that cannot.
+/// 200 when the database and every plugin can work, else 503 with the names of those that cannot.
 async fn readyz(State(health): State<HealthCheck>) -> (StatusCode, String) {
     match health.failures().await {
         failures if failures.is_empty() => (StatusCode::OK, "ready\n".to_owned()),

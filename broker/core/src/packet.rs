@@ -1,5 +1,7 @@
 //! MQTT packets as the kernel sees them, the same for every protocol version.
 
+use std::fmt;
+
 use bytes::Bytes;
 use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
 
@@ -31,8 +33,7 @@ pub(crate) enum Packet {
     Unexpected(&'static str),
 }
 
-/// CONNECT.
-#[derive(Debug)]
+/// CONNECT. Its `Debug` leaves out password and user properties, which may hold secrets.
 pub(crate) struct Connect {
     pub(crate) version: ProtocolVersion,
     pub(crate) clean_start: bool,
@@ -49,6 +50,16 @@ pub(crate) struct Connect {
     pub(crate) client_id: Box<str>,
     pub(crate) username: Option<Box<str>>,
     pub(crate) password: Option<Bytes>,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The will of a CONNECT.
@@ -115,8 +126,7 @@ pub(crate) struct Disconnect {
     pub(crate) session_expiry: Option<u32>,
 }
 
-/// CONNACK.
-#[derive(Debug)]
+/// CONNACK. Its `Debug` leaves out the user properties, which may hold secrets.
 pub(crate) struct ConnAck {
     pub(crate) session_present: bool,
     pub(crate) session_expiry: Option<u32>,
@@ -125,6 +135,14 @@ pub(crate) struct ConnAck {
     pub(crate) assigned_client_id: Option<String>,
     pub(crate) server_keep_alive: Option<u16>,
     pub(crate) user_properties: Vec<(String, String)>,
+}
+
+impl fmt::Debug for ConnAck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnAck")
+            .field("session_present", &self.session_present)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is wrong with a packet, and how its connection ends.

@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use arguments::{AppCommand, ConfigCommand, GlobalArgs, PasswordArgs, ServeArgs};
 pub(crate) use arguments::{UserArgs, UserCommand};
 
-/// An MQTT broker whose one connection carries chat, push and plain topics.
+/// An MQTT broker whose one connection carries chat and plain topics.
 ///
 /// Without a command it serves.
 #[derive(Debug, Parser)]

@@ -32,7 +32,6 @@ const DEFAULTS: &str = include_str!("../config.default.toml");
 const FILE_NAME: &str = "partyline.toml";
 
 /// The merged and checked configuration.
-#[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) broker: BrokerConfig,
     /// Empty = SQLite in the data folder. May hold a password.
@@ -42,6 +41,13 @@ pub(crate) struct Config {
     pub(crate) enabled: Vec<String>,
     /// The merged values, for the plugins' own tables.
     pub(crate) figment: Figment,
+}
+
+impl std::fmt::Debug for Config {
+    /// The URL, and what plugins read, may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -43,7 +43,9 @@ impl AccountsPlugin {
     /// Lets a device in, or the user on it, and tells it what it must know.
     async fn admit(&self, device: Device, user: Option<UserLogin>, issued: Issued) -> AuthVerdict {
         let key = device.key();
-        self.issued.connected(&key, &issued, self.directory.now());
+        let earlier = self.broker.session_of(&key).map(|session| session.id);
+        self.issued
+            .connected(&key, earlier, &issued, self.directory.now());
         let username = user.as_ref().map(|login| &login.username);
         let notice = self
             .notices

@@ -8,7 +8,7 @@ mod logout;
 use std::sync::Arc;
 
 use partyline_plugin::{CommandCx, Registrar, Role, SessionInfo};
-use partyline_protocol::{ErrorCode, RegistrationId, RequestError, names};
+use partyline_protocol::{ErrorCode, RegistrationId, RequestError, Username, names};
 
 use crate::AccountsPlugin;
 
@@ -50,6 +50,14 @@ impl AccountsPlugin {
             .session(cx.session.id)
             .ok_or_else(|| ErrorCode::SystemError.into())
     }
+}
+
+/// The user of the connection, or the error for a verb that needs one.
+fn user(session: &SessionInfo) -> Result<&Username, RequestError> {
+    session
+        .principal
+        .username()
+        .ok_or_else(|| ErrorCode::UserLogout.into())
 }
 
 /// The registration of a device's connection; servers and anonymous ones have none.

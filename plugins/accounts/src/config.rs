@@ -40,8 +40,9 @@ pub struct PasswordConfig {
     pub queue: usize,
 }
 
-/// `[plugins.accounts.failures]`: wrong passwords. A limit is a number of failures in a burst and
-/// the seconds after which one more is allowed.
+/// `[plugins.accounts.failures]`: wrong passwords and device secrets. A limit is a number of failures
+/// in a burst and the seconds after which one more is allowed. A password that is being checked
+/// counts as wrong until it is known to be right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -54,8 +55,9 @@ pub struct FailureConfig {
     pub account_burst: NonZeroU32,
     /// Seconds for one more for that account.
     pub account_seconds: NonZeroU32,
-    /// Addresses, and accounts, whose failures are remembered at once.
-    pub remembered: usize,
+    /// Places in which failures of addresses, and those of accounts, are counted. What falls into
+    /// the same place is limited together.
+    pub buckets: NonZeroU32,
 }
 
 /// `[plugins.accounts.devices]`.
@@ -67,6 +69,10 @@ pub struct DeviceConfig {
     pub per_user: u32,
     /// Devices from one address (IPv6: one /64) that have not yet come back with their secret.
     pub passing_per_address: u32,
+    /// First contacts in a burst from one address, whether or not the devices come back.
+    pub contact_burst: NonZeroU32,
+    /// Seconds for one more from that address.
+    pub contact_seconds: NonZeroU32,
     /// Hours without a connection after which a device that never came back is removed.
     pub passing_hours: u32,
     /// Who may register devices in a new app: `open`, `token` or `closed`.
@@ -144,20 +150,23 @@ impl Default for FailureConfig {
     fn default() -> Self {
         let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
-            address_burst: number(50),
+            address_burst: number(200),
             address_seconds: number(2),
             account_burst: number(10),
             account_seconds: number(20),
-            remembered: 20_000,
+            buckets: number(16_384),
         }
     }
 }
 
 impl Default for DeviceConfig {
     fn default() -> Self {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             per_user: 20,
             passing_per_address: 1000,
+            contact_burst: number(500),
+            contact_seconds: number(10),
             passing_hours: 24,
             new_app_registration: Registration::Closed,
         }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use partyline_protocol::{AppKey, ClientId, Platform, RegistrationId};
 
+use crate::ending::remove_device;
 use crate::secret::SecretHash;
 use crate::store::{Device, PlaceOwner, Store, Transaction};
 
@@ -11,7 +12,8 @@ use crate::store::{Device, PlaceOwner, Store, Transaction};
 pub(crate) enum Judgement {
     /// It is the device.
     Proven,
-    /// The broker's secret may never have reached it, so another may take its place.
+    /// The broker's secret may never have reached it, so another may take its place, unless a user
+    /// is logged in there: the login's answer came after the secret, so that had reached it too.
     Replaceable,
     /// It is not the device.
     Refused,
@@ -50,8 +52,6 @@ pub(crate) struct Contact {
     /// Whether the app's policy lets it register.
     pub(crate) may_register: bool,
     pub(crate) address: String,
-    /// How many devices that never came back one address may have.
-    pub(crate) passing_limit: i64,
     pub(crate) now: i64,
 }
 
@@ -66,9 +66,11 @@ pub(crate) enum Contacted {
     Refused,
     /// It is unknown and may not register.
     NotAllowed,
-    /// Its address has too many devices that never came back.
-    TooMany,
 }
+
+/// Looks at a device before giving up. Each but the first follows a commit that another contact of
+/// the device made between a look and the change that it led to.
+const LOOKS: usize = 4;
 
 #[async_trait]
 impl Transaction for Contact {
@@ -76,60 +78,63 @@ impl Transaction for Contact {
 
     async fn run(&self, store: &mut dyn Store) -> Result<Contacted, sqlx::Error> {
         let owner = PlaceOwner(None);
-        if let Some(device) = store.device(&self.app, &owner, &self.client_id).await? {
-            return self.known(store, device).await;
+        for _ in 0..LOOKS {
+            let contacted = match store.device(&self.app, &owner, &self.client_id).await? {
+                Some(device) => self.known(store, device).await?,
+                None => self.first(store).await?,
+            };
+            if let Some(contacted) = contacted {
+                return Ok(contacted);
+            }
         }
-        let Some(secret) = self.brought.as_ref().or(self.issue.as_ref()) else {
-            return Ok(Contacted::NotAllowed);
-        };
-        if !self.may_register {
-            return Ok(Contacted::NotAllowed);
-        }
-        // Contacts side by side may overshoot by as many as there are writers, which harms nobody.
-        if store.count_passing(&self.address).await? >= self.passing_limit {
-            return Ok(Contacted::TooMany);
-        }
-        let device = self.new_device(secret.clone());
-        if store.insert_device(&device).await? {
-            return Ok(self.registered(device));
-        }
-        // The same contact, repeated, was faster on another connection.
-        match store.device(&self.app, &owner, &self.client_id).await? {
-            Some(device) => self.known(store, device).await,
-            None => Ok(Contacted::Refused),
-        }
+        Ok(Contacted::Refused)
     }
 }
 
 impl Contact {
+    /// `None` if the device has changed since it was read.
     async fn known(
         &self,
         store: &mut dyn Store,
         mut device: Device,
-    ) -> Result<Contacted, sqlx::Error> {
-        match judge(&device, self.brought.as_ref()) {
-            Judgement::Proven => {
+    ) -> Result<Option<Contacted>, sqlx::Error> {
+        match (judge(&device, self.brought.as_ref()), &device.secret) {
+            (Judgement::Proven, Some(secret)) => {
                 if !is_settled(&device) {
-                    store.came_back(&device.registration, self.now).await?;
+                    let registration = &device.registration;
+                    if !store.came_back(registration, secret, self.now).await? {
+                        return Ok(None);
+                    }
                     device.replaceable = false;
                     device.lasting = !device.assigned;
                 }
-                Ok(Contacted::Known(device))
+                Ok(Some(Contacted::Known(device)))
             }
-            Judgement::Replaceable if self.may_register => {
-                let Some(secret) = self.brought.as_ref().or(self.issue.as_ref()) else {
-                    return Ok(Contacted::Refused);
-                };
-                let replaceable = self.brought.is_none();
-                store
-                    .replace_secret(&device.registration, secret, replaceable)
-                    .await?;
-                device.replaceable = replaceable;
-                device.secret = Some(secret.clone());
-                Ok(self.registered(device))
+            (Judgement::Replaceable, Some(secret)) if self.may_register => {
+                if !store.lock_replaceable(&device.registration, secret).await? {
+                    return Ok(None);
+                }
+                if store.has_login(&device.registration).await? {
+                    return Ok(Some(Contacted::Refused));
+                }
+                // It becomes another device: whoever guessed the client id gets neither the tags
+                // nor the session of the one that was here.
+                remove_device(store, &device).await?;
+                self.first(store).await
             }
-            Judgement::Replaceable | Judgement::Refused => Ok(Contacted::Refused),
+            _ => Ok(Some(Contacted::Refused)),
         }
+    }
+
+    /// `None` if another contact was faster.
+    async fn first(&self, store: &mut dyn Store) -> Result<Option<Contacted>, sqlx::Error> {
+        let secret = self.brought.as_ref().or(self.issue.as_ref());
+        let Some(secret) = secret.filter(|_| self.may_register) else {
+            return Ok(Some(Contacted::NotAllowed));
+        };
+        let device = self.new_device(secret.clone());
+        let inserted = store.insert_device(&device).await?;
+        Ok(inserted.then(|| self.registered(device)))
     }
 
     fn registered(&self, device: Device) -> Contacted {

@@ -16,7 +16,6 @@ use tokio::sync::Notify;
 pub use apps::{AppInfo, NewApp};
 pub use error::DirectoryError;
 pub use first_start::{Developer, FirstStart};
-pub use users::NewUser;
 
 use crate::Config;
 use crate::cache::Cache;

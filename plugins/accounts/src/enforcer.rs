@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
-use partyline_plugin::{BrokerHandle, DeviceKey, Kick, Outgoing, SessionInfo};
+use partyline_plugin::{BrokerHandle, DeviceKey, Kick, Outgoing, Owner, SessionInfo};
 use partyline_protocol::{AppKey, KickReason, Reason, Username};
 
 use crate::directory::Directory;
@@ -39,11 +39,13 @@ pub(crate) struct Enforcer {
     notices: Notices,
     /// With which master secret each server was let in. As many as there are such connections.
     servers: Mutex<HashMap<DeviceKey, Admitted>>,
+    /// Open connections on users' own devices whose users have logged out.
+    logged_out: Mutex<HashSet<DeviceKey>>,
     /// What to look after once more.
     again: Mutex<HashMap<Concern, Again>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Again {
     at: i64,
     /// How long after the look before.
@@ -57,13 +59,13 @@ struct Admitted {
 
 impl Enforcer {
     pub(crate) fn new(broker: BrokerHandle, directory: Directory, notices: Notices) -> Self {
-        let (servers, again) = (Mutex::default(), Mutex::default());
         Self {
             broker,
             directory,
             notices,
-            servers,
-            again,
+            servers: Mutex::default(),
+            logged_out: Mutex::default(),
+            again: Mutex::default(),
         }
     }
 
@@ -74,6 +76,14 @@ impl Enforcer {
             at: self.directory.now(),
         };
         self.servers.lock().insert(device, admitted);
+    }
+
+    /// The user of a connection logged out. If it is on a device of the user's own, it ends with
+    /// the user.
+    pub(crate) fn logged_out(&self, device: &DeviceKey) {
+        if matches!(device.owner, Owner::User(_)) {
+            self.logged_out.lock().insert(device.clone());
+        }
     }
 
     /// A login of the user, or all of them, ended.
@@ -106,22 +116,26 @@ impl Enforcer {
             due.map(|(concern, again)| (concern.clone(), *again))
                 .collect()
         };
-        for (concern, Again { waited, .. }) in due {
+        for (concern, read) in due {
             self.look(&concern).await?;
-            let waited = waited.saturating_mul(2);
+            let waited = read.waited.saturating_mul(2);
             let mut again = self.again.lock();
+            // Noted anew in the meantime: there is a newer change, with all its looks to come.
+            if again.get(&concern) != Some(&read) {
+                continue;
+            }
             if waited > CONNECTING {
                 again.remove(&concern);
             } else {
-                again.insert(
-                    concern,
-                    Again {
-                        at: now.saturating_add(waited),
-                        waited,
-                    },
-                );
+                let at = now.saturating_add(waited);
+                again.insert(concern, Again { at, waited });
             }
         }
+        let is_logged_out = |device: &DeviceKey| {
+            let session = self.broker.session_of(device);
+            session.is_some_and(|session| session.principal.user.is_none())
+        };
+        self.logged_out.lock().retain(is_logged_out);
         self.servers.lock().retain(|device, admitted| {
             now < admitted.at.saturating_add(CONNECTING) || self.broker.session_of(device).is_some()
         });
@@ -160,6 +174,9 @@ impl Enforcer {
         user: &Username,
         reason: KickReason,
     ) -> Result<(), sqlx::Error> {
+        if reason == KickReason::Deleted {
+            self.look_at_logged_out(app, user).await?;
+        }
         let sessions = self.broker.sessions_of(app, user);
         if sessions.is_empty() {
             return Ok(());
@@ -174,6 +191,33 @@ impl Enforcer {
             if registration.is_none_or(|registration| !valid.contains(registration)) {
                 let notice = registration.map(|of| self.notices.farewell(of, user, reason));
                 self.kick(&session, reason.as_str(), notice);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends connections on a deleted user's own devices on which nobody is logged in.
+    async fn look_at_logged_out(&self, app: &AppKey, user: &Username) -> Result<(), sqlx::Error> {
+        let is_theirs = |device: &&DeviceKey| {
+            device.app == *app && matches!(&device.owner, Owner::User(owner) if owner == user)
+        };
+        let devices: Vec<DeviceKey> = {
+            let logged_out = self.logged_out.lock();
+            logged_out.iter().filter(is_theirs).cloned().collect()
+        };
+        for session in devices
+            .iter()
+            .filter_map(|device| self.broker.session_of(device))
+        {
+            let Some(registration) = &session.principal.registration else {
+                continue;
+            };
+            let mut store = store::read(self.directory.database()).await?;
+            let device = store.device_by_registration(app, registration).await?;
+            if device.is_none() {
+                let reason = KickReason::Deleted;
+                let notice = self.notices.farewell(registration, user, reason);
+                self.kick(&session, reason.as_str(), Some(notice));
             }
         }
         Ok(())

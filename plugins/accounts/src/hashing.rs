@@ -1,11 +1,15 @@
 //! argon2id on a few threads, with a bounded queue before them.
 
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
+use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use partyline_plugin::Tasks;
+use partyline_protocol::Secret;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,6 +42,20 @@ struct Inner {
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
     tasks: Tasks,
+    #[cfg(test)]
+    computed: AtomicUsize,
+}
+
+/// What a password turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verified {
+    /// Not the user's; or there is no such user.
+    Wrong,
+    Right {
+        /// Its hash at the configured cost, if it was stored at another. As long as it is stored at
+        /// another, the time that a wrong one takes tells that the user exists.
+        rehashed: Option<Secret>,
+    },
 }
 
 impl Hasher {
@@ -46,13 +64,7 @@ impl Hasher {
             .map_err(|error| BadCost(error.to_string()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash(&argon2, b"nobody's").ok_or_else(|| BadCost("no memory".to_owned()))?;
-        let cores = available_parallelism().map_or(1, usize::from);
-        let at_once = if config.at_once > 0 {
-            config.at_once
-        } else {
-            cores - 1
-        };
-        let at_once = at_once.max(1);
+        let at_once = at_once(config, available_parallelism().map_or(1, usize::from));
         Ok(Self(Arc::new(Inner {
             argon2,
             dummy: dummy.into(),
@@ -60,13 +72,15 @@ impl Hasher {
             waiting: Arc::new(Semaphore::new(at_once + config.queue)),
             running: Arc::new(Semaphore::new(at_once)),
             tasks,
+            #[cfg(test)]
+            computed: 0.into(),
         })))
     }
 
     /// The PHC string of a new password.
     pub(crate) async fn hash(&self, password: &[u8]) -> Result<String, HashError> {
         let (inner, password) = (Arc::clone(&self.0), password.to_vec());
-        self.in_turn(move || hash(&inner.argon2, &password))
+        self.in_turn(move || inner.hash(&password))
             .await?
             .ok_or(HashError::Failed)
     }
@@ -77,13 +91,20 @@ impl Hasher {
         &self,
         password: &[u8],
         phc: Option<&str>,
-    ) -> Result<bool, HashError> {
+    ) -> Result<Verified, HashError> {
         let (inner, password) = (Arc::clone(&self.0), password.to_vec());
         let phc = phc.map(Box::<str>::from);
         self.in_turn(move || {
-            let against = phc.as_deref().unwrap_or(&inner.dummy);
-            let right = inner.argon2.verify_password(&password, against).is_ok();
-            right && phc.is_some()
+            let right = inner.is_right(&password, phc.as_deref().unwrap_or(&inner.dummy));
+            match phc {
+                Some(phc) if right => Verified::Right {
+                    rehashed: (!inner.is_at_present_cost(&phc))
+                        .then(|| inner.hash(&password))
+                        .flatten()
+                        .map(Secret::new),
+                },
+                _ => Verified::Wrong,
+            }
         })
         .await
     }
@@ -107,9 +128,38 @@ impl Hasher {
     }
 }
 
+impl Inner {
+    fn hash(&self, password: &[u8]) -> Option<String> {
+        #[cfg(test)]
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        hash(&self.argon2, password)
+    }
+
+    fn is_right(&self, password: &[u8], phc: &str) -> bool {
+        #[cfg(test)]
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        self.argon2.verify_password(password, phc).is_ok()
+    }
+
+    fn is_at_present_cost(&self, phc: &str) -> bool {
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        let stored = PasswordHash::new(phc).map(|hash| Params::try_from(&hash));
+        matches!(stored, Ok(Ok(stored)) if cost(&stored) == cost(self.argon2.params()))
+    }
+}
+
 impl std::fmt::Debug for Hasher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hasher")
+    }
+}
+
+/// How many hashes run at once: a core is left to everything else.
+fn at_once(config: &PasswordConfig, cores: usize) -> usize {
+    if config.at_once > 0 {
+        config.at_once
+    } else {
+        cores.saturating_sub(1).max(1)
     }
 }
 
@@ -140,9 +190,60 @@ mod tests {
     async fn only_the_right_password_of_a_known_user_verifies() {
         let hasher = hasher(&Config::for_test().passwords);
         let phc = hasher.hash(b"correct horse").await.unwrap();
-        assert_eq!(hasher.verify(b"correct horse", Some(&phc)).await, Ok(true));
-        assert_eq!(hasher.verify(b"wrong horse", Some(&phc)).await, Ok(false));
-        assert_eq!(hasher.verify(b"nobody's", None).await, Ok(false));
+        let right = Verified::Right { rehashed: None };
+        assert_eq!(hasher.verify(b"correct horse", Some(&phc)).await, Ok(right));
+        let wrong = hasher.verify(b"wrong horse", Some(&phc)).await;
+        assert_eq!(wrong, Ok(Verified::Wrong));
+        let nobody = hasher.verify(b"nobody's", None).await;
+        assert_eq!(nobody, Ok(Verified::Wrong));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_and_a_wrong_password_are_the_same_work() {
+        let hasher = hasher(&Config::for_test().passwords);
+        let phc = hasher.hash(b"correct horse").await.unwrap();
+        let computed = || hasher.0.computed.swap(0, Ordering::Relaxed);
+        computed();
+        for against in [None, Some(&*phc)] {
+            let verified = hasher.verify(b"wrong horse", against).await;
+            assert_eq!(verified, Ok(Verified::Wrong));
+            assert_eq!(computed(), 1, "{against:?}");
+        }
+        assert_eq!(
+            Params::try_from(&PasswordHash::new(&hasher.0.dummy).unwrap()).unwrap(),
+            Params::try_from(&PasswordHash::new(&phc).unwrap()).unwrap(),
+            "at the same cost"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_password_stored_at_another_cost_is_hashed_anew_once_it_is_proven() {
+        let cheap = Config::for_test().passwords;
+        let old = hasher(&cheap).hash(b"correct horse").await.unwrap();
+        let passes = cheap.passes + 1;
+        let hasher = hasher(&PasswordConfig { passes, ..cheap });
+        let wrong = hasher.verify(b"wrong horse", Some(&old)).await;
+        assert_eq!(wrong, Ok(Verified::Wrong));
+        let new = match hasher.verify(b"correct horse", Some(&old)).await {
+            Ok(Verified::Right { rehashed }) => rehashed.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert!(new.expose().contains(",t=2,"));
+        assert_eq!(
+            hasher.verify(b"correct horse", Some(new.expose())).await,
+            Ok(Verified::Right { rehashed: None })
+        );
+    }
+
+    #[test]
+    fn hashes_leave_a_core_free_by_default() {
+        let config = PasswordConfig::default();
+        assert_eq!([1, 2, 8].map(|cores| at_once(&config, cores)), [1, 1, 7]);
+        let config = PasswordConfig {
+            at_once: 3,
+            ..config
+        };
+        assert_eq!(at_once(&config, 2), 3);
     }
 
     #[tokio::test]
@@ -164,7 +265,7 @@ mod tests {
         // Polled in order: the second finds the first in the queue.
         let (waited, refused) = tokio::join!(biased; waits, overflows);
         assert_eq!(refused, Err(HashError::Busy));
-        assert_eq!(waited, Ok(false));
+        assert_eq!(waited, Ok(Verified::Wrong));
     }
 
     #[test]

@@ -20,8 +20,17 @@ pub(crate) struct Issued {
 struct Entry {
     /// The connection; `None` until it subscribes, since a CONNECT has no session yet.
     session: Option<SessionId>,
+    /// The device's connection at the time of the CONNECT, which is not the one meant.
+    earlier: Option<SessionId>,
     issued: Issued,
     at: i64,
+}
+
+impl Entry {
+    /// Whether it is about this connection. The first but the earlier one to ask is taken for it.
+    fn is_about(&mut self, session: SessionId) -> bool {
+        self.earlier != Some(session) && *self.session.get_or_insert(session) == session
+    }
 }
 
 /// What was issued to whom. As large as the number of open connections on which something was
@@ -30,15 +39,22 @@ struct Entry {
 pub(crate) struct IssuedSecrets(Mutex<HashMap<DeviceKey, Entry>>);
 
 impl IssuedSecrets {
-    /// A CONNECT of the device was accepted. It ends the device's earlier connection, so what was
-    /// issued there is not repeated here.
-    pub(crate) fn connected(&self, device: &DeviceKey, issued: &Issued, now: i64) {
+    /// A CONNECT of the device was accepted. It ends the device's earlier connection, soon but not
+    /// at once, and what was issued on the one is not for the other.
+    pub(crate) fn connected(
+        &self,
+        device: &DeviceKey,
+        earlier: Option<SessionId>,
+        issued: &Issued,
+        now: i64,
+    ) {
         let mut entries = self.0.lock();
         if *issued == Issued::default() {
             entries.remove(device);
         } else {
             let entry = Entry {
                 session: None,
+                earlier,
                 issued: issued.clone(),
                 at: now,
             };
@@ -54,35 +70,36 @@ impl IssuedSecrets {
         token: Option<Secret>,
         now: i64,
     ) {
-        let mut issued = self.of(device, session);
-        issued.token = token;
         let mut entries = self.0.lock();
+        let mut issued = Issued::default();
+        if let Some(entry) = entries.get_mut(device) {
+            if entry.is_about(session) {
+                issued.device_secret.clone_from(&entry.issued.device_secret);
+            } else if entry.session.is_none_or(|other| other > session) {
+                // A newer connection of the device is in, or on its way.
+                return;
+            }
+        }
+        issued.token = token;
         if issued == Issued::default() {
             entries.remove(device);
         } else {
-            entries.insert(
-                device.clone(),
-                Entry {
-                    session: Some(session),
-                    issued,
-                    at: now,
-                },
-            );
+            let entry = Entry {
+                session: Some(session),
+                earlier: None,
+                issued,
+                at: now,
+            };
+            entries.insert(device.clone(), entry);
         }
     }
 
-    /// What was issued on this connection. The first to ask after a CONNECT is taken for it: an
-    /// earlier connection of the device is closed by then.
+    /// What was issued on this connection.
     pub(crate) fn of(&self, device: &DeviceKey, session: SessionId) -> Issued {
         let mut entries = self.0.lock();
-        let Some(entry) = entries.get_mut(device) else {
-            return Issued::default();
-        };
-        if *entry.session.get_or_insert(session) == session {
-            entry.issued.clone()
-        } else {
-            Issued::default()
-        }
+        let entry = entries.get_mut(device);
+        let entry = entry.and_then(|entry| entry.is_about(session).then_some(entry));
+        entry.map(|entry| entry.issued.clone()).unwrap_or_default()
     }
 
     /// Drops what was issued on connections that are closed.
@@ -91,7 +108,8 @@ impl IssuedSecrets {
             let open = broker.session_of(device).map(|session| session.id);
             match entry.session {
                 Some(session) => open == Some(session),
-                None => open.is_some() || now < entry.at.saturating_add(CONNECTING),
+                None if now < entry.at.saturating_add(CONNECTING) => true,
+                None => open.is_some() && open != entry.earlier,
             }
         });
     }

@@ -8,6 +8,7 @@
 mod address;
 mod authenticate;
 mod ban;
+mod buckets;
 mod cache;
 mod commands;
 pub mod config;
@@ -32,7 +33,7 @@ mod turns;
 mod upkeep;
 
 pub use config::Config;
-pub use directory::{AppInfo, Developer, Directory, DirectoryError, FirstStart, NewApp, NewUser};
+pub use directory::{AppInfo, Developer, Directory, DirectoryError, FirstStart, NewApp};
 pub use hashing::{BadCost, HashError};
 pub use password::PasswordError;
 pub use plugin::AccountsPlugin;

@@ -11,6 +11,7 @@ use partyline_plugin::{
 };
 use partyline_protocol::names;
 
+use crate::buckets::Buckets;
 use crate::directory::Directory;
 use crate::enforcer::Enforcer;
 use crate::failures::Failures;
@@ -28,6 +29,8 @@ pub struct AccountsPlugin {
     pub(crate) services: Services,
     pub(crate) directory: Directory,
     pub(crate) failures: Failures,
+    /// First contacts of each address.
+    pub(crate) contacts: Buckets,
     pub(crate) notices: Notices,
     pub(crate) issued: Arc<IssuedSecrets>,
     pub(crate) enforcer: Enforcer,
@@ -63,6 +66,11 @@ impl Plugin for AccountsPlugin {
             ..
         } = cx;
         let failures = Failures::new(&config.failures);
+        let contacts = Buckets::new(
+            config.devices.contact_burst,
+            config.devices.contact_seconds,
+            config.failures.buckets,
+        );
         let directory =
             Directory::with_tasks(database.clone(), clock.clone(), config, tasks.clone())?;
         let notices = Notices::new(services.clone(), clock)?;
@@ -75,6 +83,7 @@ impl Plugin for AccountsPlugin {
             services,
             directory,
             failures,
+            contacts,
             notices,
             issued,
             enforcer,

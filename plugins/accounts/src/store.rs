@@ -6,6 +6,7 @@
 mod apps;
 mod changes;
 mod devices;
+mod kicks;
 mod logins;
 mod records;
 mod transaction;
@@ -20,6 +21,7 @@ use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 pub(crate) use apps::Apps;
 pub(crate) use changes::Changes;
 pub(crate) use devices::Devices;
+pub(crate) use kicks::{KickRequest, Kicks};
 pub(crate) use logins::Logins;
 pub(crate) use records::{
     ActiveLogin, App, Change, ChangeKind, Device, Forget, PlaceOwner, Token, User, UserDevice,
@@ -40,7 +42,7 @@ pub(crate) const MIGRATIONS: Migrations = Migrations {
 };
 
 /// Everything that can be read and written.
-pub(crate) trait Store: Apps + Users + Devices + Logins + Changes {}
+pub(crate) trait Store: Apps + Users + Devices + Logins + Kicks + Changes {}
 
 impl Store for SqliteConnection {}
 impl Store for PgConnection {}

@@ -10,12 +10,11 @@ use tokio::time::Instant;
 
 use crate::AccountsPlugin;
 use crate::ending::RemoveDevices;
-use crate::seen::WriteSeen;
 use crate::store::{self, Change, ChangeKind, Device, Forget, Store, Transaction};
 
 /// Rows handled at once.
 const PAGE: i64 = 500;
-/// How long changes and revoked tokens are kept, milliseconds.
+/// How long changes, revoked tokens and requests to kick are kept, milliseconds.
 const KEEP: i64 = 24 * 3_600_000;
 
 /// The newest change whose effects this process has carried out.
@@ -98,26 +97,32 @@ impl AccountsPlugin {
         }
     }
 
-    /// Tells the streams what is gone. An entry stays until they have taken it.
+    /// Tells the streams what is gone. An entry stays until they have taken it, and keeps no other
+    /// waiting; the first error is returned.
     pub(crate) async fn forget(&self) -> Result<(), UpkeepError> {
         let forgettable = store::read(self.directory.database())
             .await?
             .forgettable(PAGE)
             .await?;
+        let mut result = Ok(());
         for what in forgettable {
-            if let Ok(streams) = self.services.get::<dyn Streams>() {
-                tell(&*streams, &what).await?;
-            }
-            store::write(self.directory.database(), Forgotten(what)).await?;
+            result = result.and(self.forget_one(what).await);
         }
-        Ok(())
+        result
+    }
+
+    async fn forget_one(&self, what: Forget) -> Result<(), UpkeepError> {
+        if let Ok(streams) = self.services.get::<dyn Streams>() {
+            tell(&*streams, &what).await?;
+        }
+        Ok(store::write(self.directory.database(), Forgotten(what)).await?)
     }
 
     pub(crate) async fn write_seen(&self) -> Result<(), sqlx::Error> {
-        match self.seen.take() {
-            Some(seen) => store::write::<WriteSeen>(self.directory.database(), seen).await,
-            None => Ok(()),
+        for seen in self.seen.take() {
+            store::write(self.directory.database(), seen).await?;
         }
+        Ok(())
     }
 
     /// Removes devices that never came back, and rows that nobody asks for any more.
@@ -145,13 +150,11 @@ impl AccountsPlugin {
         }
         self.write_seen().await?;
         let keep = KEEP.max(config.ban.longest_ms().saturating_mul(2));
-        store::write(
-            database,
-            Purge {
-                before: now.saturating_sub(keep),
-            },
-        )
-        .await
+        let purge = Purge {
+            before: now.saturating_sub(keep),
+            kicks_before: now.saturating_sub(KEEP),
+        };
+        store::write(database, purge).await
     }
 }
 
@@ -188,6 +191,7 @@ impl Transaction for Forgotten {
 
 struct Purge {
     before: i64,
+    kicks_before: i64,
 }
 
 #[async_trait::async_trait]
@@ -196,6 +200,7 @@ impl Transaction for Purge {
 
     async fn run(&self, store: &mut dyn Store) -> Result<(), sqlx::Error> {
         store.purge_changes(self.before).await?;
-        store.purge_logins(self.before).await
+        store.purge_logins(self.before).await?;
+        store.purge_kicks(self.kicks_before).await
     }
 }

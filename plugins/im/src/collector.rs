@@ -6,13 +6,16 @@
 
 mod answer;
 mod commit;
+mod fault;
 mod round;
 
 use std::sync::Arc;
 
 use partyline_plugin::{CancellationToken, Clock};
-use partyline_protocol::{ClientMessageId, Member, RequestError, SendMessage, Sent};
-use tokio::sync::{mpsc, oneshot};
+use partyline_protocol::{Member, RequestError, SendMessage};
+use tokio::sync::mpsc;
+
+pub(crate) use answer::Caller;
 
 use crate::delivery::Deliveries;
 use crate::directory::Directory;
@@ -20,26 +23,20 @@ use crate::message_id::MessageIds;
 use crate::rates::Rates;
 use crate::store::Store;
 
-/// A send that was decoded and checked.
+/// A send that was decoded.
 #[derive(Debug)]
 pub(crate) struct Queued {
-    pub(crate) sender: Member,
-    pub(crate) target: Member,
-    pub(crate) message: SendMessage,
-    pub(crate) content_hash: [u8; 32],
-    pub(crate) reply: oneshot::Sender<Result<Sent, RequestError>>,
+    pub(crate) caller: Caller,
+    /// What is to be stored, or why it may not be. Both mean something only if the send was not
+    /// stored before.
+    pub(crate) request: Result<Wanted, RequestError>,
 }
 
-impl Queued {
-    /// What makes it one send, however often it comes.
-    fn key(&self) -> (Member, ClientMessageId) {
-        (self.sender.clone(), self.message.client_msg_id.clone())
-    }
-
-    fn answer(self, answer: Result<Sent, RequestError>) {
-        // The connection may be gone; the message stays.
-        let _ = self.reply.send(answer);
-    }
+/// A send that passed the checks.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) target: Member,
+    pub(crate) message: SendMessage,
 }
 
 /// The one task that writes messages.
@@ -68,19 +65,17 @@ impl Collector {
                     if taken == 0 {
                         break;
                     }
-                    self.process(std::mem::take(&mut waiting)).await;
+                    let wrote = self.process(std::mem::take(&mut waiting)).await;
+                    // Cursors go with the messages. Where none are stored for long, they go alone.
+                    if !wrote && deliveries.cursors.are_due() {
+                        self.flush().await;
+                    }
                 }
-                () = deliveries.cursors.due() => self.flush().await,
+                () = deliveries.cursors.due() => {
+                    self.flush().await;
+                }
             }
         }
-        self.flush().await;
-    }
-
-    /// Answers every one of these sends.
-    async fn process(&mut self, mut waiting: Vec<Queued>) {
-        while !waiting.is_empty() {
-            // Repetitions of a send in the same batch: known to the store in the next round.
-            waiting = self.round(waiting).await;
-        }
+        while self.flush().await {}
     }
 }

@@ -19,13 +19,15 @@ pub struct ImConfig {
     pub sends_per_minute: u32,
     /// Largest `msg_body`, in bytes of its JSON text.
     pub message_body_bytes: usize,
-    /// Messages of each conversation that are kept for offline delivery.
+    /// Messages of each conversation that are kept for offline delivery; those that are only for
+    /// online devices don't count.
     pub inbox_messages: u32,
     /// Days for which the items of a stream are kept for offline delivery.
     pub inbox_days: u32,
     /// Days for which messages are kept for the history; also how long a `client_msg_id` is known.
     pub history_days: u32,
-    /// Commands that may wait for their transaction; more are refused.
+    /// Sends that may wait for their transaction; more are refused. What waits of one is bounded:
+    /// `message_body_bytes`, 2 KiB of other parts, and names.
     pub queue: usize,
     /// Most messages of one transaction.
     pub batch: usize,

@@ -35,6 +35,12 @@ impl ConversationKey {
         }
     }
 
+    /// Its members; a user's conversation with itself names it twice.
+    pub(crate) fn members(&self) -> [&Member; 2] {
+        let Self::Single(one, two) = self;
+        [one, two]
+    }
+
     /// What the names of an app's single chats begin with, and the first name behind them.
     pub(crate) fn range_of(app: &AppKey) -> (String, String) {
         // '0' follows '/'.

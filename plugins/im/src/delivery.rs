@@ -1,7 +1,7 @@
 //! Delivery of the streams: who listens, what is new, and the batches on their way.
 //!
 //! Store first, deliver second. What a commit brought is announced to the lines of its users; a
-//! line exists while somebody listens and keeps the newest items. An inbox that was idle then gets
+//! line exists while somebody listens and keeps the newest items while they are on their way. An inbox that was idle then gets
 //! a task, which sends batch after batch, each after the acknowledgement of the one before, and
 //! leaves when everything is sent. What is not in the line is read from the store.
 
@@ -23,7 +23,7 @@ use crate::config::ImConfig;
 use crate::store::Store;
 
 pub(crate) use cursors::Cursors;
-pub(crate) use inbox::Inbox;
+pub(crate) use inbox::{Inbox, Reason};
 pub(crate) use pack::PACKET_OVERHEAD;
 
 /// All inboxes and lines. Lookups hold one shard at a time.
@@ -45,6 +45,15 @@ pub(crate) struct Deliveries {
 struct Line {
     tail: tail::Tail,
     inboxes: Vec<Arc<Inbox>>,
+}
+
+impl Line {
+    /// Forgets the newest items while nobody is being sent any: an idle line costs no memory.
+    fn forget_if_calm(&mut self) {
+        if !self.inboxes.iter().any(|inbox| inbox.is_running()) {
+            self.tail.clear();
+        }
+    }
 }
 
 impl Deliveries {

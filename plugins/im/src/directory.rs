@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use parking_lot::Mutex;
 use partyline_plugin::services::{Accounts, ServiceError, Services};
 use partyline_protocol::{AppKey, Member, Username};
+use tokio::sync::watch;
 
 /// How long a user who was there counts as there. Deleting one is announced to us, so this only
 /// bounds what another node of a cluster does not hear.
@@ -17,25 +18,73 @@ const MAX_REMEMBERED: usize = 50_000;
 #[derive(Debug)]
 pub(crate) struct Directory {
     services: Services,
+    remembered: Mutex<Remembered>,
+    /// Odd from a question until what was decided by its answer is done.
+    decisions: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
     /// Until when each user counts as there.
-    known: Mutex<HashMap<Member, u64>>,
+    until_ms: HashMap<Member, u64>,
+    /// How often somebody was forgotten: an answer from before is not remembered.
+    forgotten: u64,
+}
+
+/// Whether a user is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Present,
+    Absent,
+    /// It could not be looked up.
+    Unknown,
 }
 
 /// What a look-up found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Who is there.
-    pub(crate) present: HashSet<Member>,
+    present: HashSet<Member>,
     /// Apps whose users could not be looked up.
-    pub(crate) unknown: HashSet<AppKey>,
+    unknown: HashSet<AppKey>,
+}
+
+impl Found {
+    /// Whether one of those who were asked for is there.
+    pub(crate) fn of(&self, user: &Member) -> Presence {
+        if self.present.contains(user) {
+            Presence::Present
+        } else if self.unknown.contains(&user.appkey) {
+            Presence::Unknown
+        } else {
+            Presence::Absent
+        }
+    }
+}
+
+/// A decision under way.
+pub(crate) struct Deciding<'a>(&'a watch::Sender<u64>);
+
+impl Drop for Deciding<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count += 1);
+    }
 }
 
 impl Directory {
     pub(crate) fn new(services: Services) -> Self {
         Self {
             services,
-            known: Mutex::default(),
+            remembered: Mutex::default(),
+            decisions: watch::Sender::new(0),
         }
+    }
+
+    /// Held while something is stored for users who were found: forgetting one waits for it. One
+    /// at a time.
+    pub(crate) fn deciding(&self) -> Deciding<'_> {
+        self.decisions.send_modify(|count| *count += 1);
+        Deciding(&self.decisions)
     }
 
     /// Which of these users are there: one question per app at most, and only about those who are
@@ -43,20 +92,22 @@ impl Directory {
     pub(crate) async fn find(&self, users: HashSet<Member>, now_ms: u64) -> Found {
         let mut found = Found::default();
         let mut missing = HashMap::<AppKey, Vec<Username>>::new();
-        {
-            let known = self.known.lock();
+        let forgotten = {
+            let remembered = self.remembered.lock();
             for user in users {
-                if known.get(&user).is_some_and(|until| *until > now_ms) {
+                let until = remembered.until_ms.get(&user);
+                if until.is_some_and(|until| *until > now_ms) {
                     found.present.insert(user);
                 } else {
                     missing.entry(user.appkey).or_default().push(user.username);
                 }
             }
-        }
+            remembered.forgotten
+        };
         for (app, names) in missing {
             match self.ask(&app, &names).await {
                 Ok(present) => {
-                    self.remember(&present, now_ms);
+                    self.remember(&present, now_ms, forgotten);
                     found.present.extend(present);
                 }
                 Err(error) => {
@@ -87,21 +138,39 @@ impl Directory {
         Ok(present.map(|(name, _)| member(name)).collect())
     }
 
-    fn remember(&self, users: &[Member], now_ms: u64) {
-        let mut known = self.known.lock();
+    fn remember(&self, users: &[Member], now_ms: u64, forgotten: u64) {
+        let mut remembered = self.remembered.lock();
+        if remembered.forgotten != forgotten {
+            return;
+        }
+        let known = &mut remembered.until_ms;
         if known.len() + users.len() > MAX_REMEMBERED {
             known.clear();
         }
         known.extend(users.iter().map(|user| (user.clone(), now_ms + MEMORY_MS)));
     }
 
-    /// A user is gone.
-    pub(crate) fn forget_user(&self, user: &Member) {
-        self.known.lock().remove(user);
+    /// A user is gone. Returns when nothing more is stored for them.
+    pub(crate) async fn forget_user(&self, user: &Member) {
+        self.forget(|known| *known == *user).await;
     }
 
-    /// An app is gone.
-    pub(crate) fn forget_app(&self, app: &AppKey) {
-        self.known.lock().retain(|user, _| user.appkey != *app);
+    /// An app is gone. Returns when nothing more is stored for its users.
+    pub(crate) async fn forget_app(&self, app: &AppKey) {
+        self.forget(|known| known.appkey == *app).await;
+    }
+
+    async fn forget(&self, who: impl Fn(&Member) -> bool) {
+        {
+            let mut remembered = self.remembered.lock();
+            remembered.forgotten += 1;
+            remembered.until_ms.retain(|user, _| !who(user));
+        }
+        let mut decisions = self.decisions.subscribe();
+        let now = *decisions.borrow_and_update();
+        if now % 2 == 1 {
+            // Fails when the plugin is gone.
+            let _ = decisions.changed().await;
+        }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use partyline_protocol::{
-    Conversation, InboxItem, ItemBody, Member, MessageItem, OversizeItem, Seq,
-};
+use partyline_protocol::{InboxItem, ItemBody, Member, MessageItem, OversizeItem, Seq};
 
 use crate::store::StoredItem;
 
@@ -15,8 +13,7 @@ pub(crate) struct ReadyItem {
     pub(crate) seq: Seq,
     /// The item's JSON.
     pub(crate) json: Arc<str>,
-    conversation: Conversation,
-    msg_seq: Seq,
+    oversize: OversizeItem,
     expire_at: Option<u64>,
     no_offline: bool,
 }
@@ -42,31 +39,40 @@ impl ReadyItem {
             ..
         } = item;
         let conversation = item.conversation.seen_by(owner);
-        let message = MessageItem {
-            conversation: conversation.clone(),
+        let truncated_before = item.truncated.then_some(msg_seq);
+        let oversize = OversizeItem {
+            conversation,
             msg_seq,
-            msg_id: item.id,
-            // The id means something to the sender's own devices only.
-            client_msg_id: item.client_msg_id.filter(|_| item.sender == *owner),
-            from: item.sender,
-            target_type: content.target_type,
-            target_id: content.target_id,
-            msg_type: content.msg_type,
-            msg_body: content.msg_body,
-            msg_ctime: item.at_ms,
-            no_notification: content.no_notification,
-            notification: content.notification,
-            need_receipt: content.need_receipt,
-            at: content.at,
-            expire_at,
+            truncated_before,
         };
-        let body = ItemBody::Message(Box::new(message));
+        let body = match content {
+            Some(content) => ItemBody::Message(Box::new(MessageItem {
+                conversation: oversize.conversation.clone(),
+                msg_seq,
+                truncated_before,
+                msg_id: item.id,
+                // The id means something to the sender's own devices only.
+                client_msg_id: item.client_msg_id.filter(|_| item.sender == *owner),
+                from: item.sender,
+                target_type: content.target_type,
+                target_id: content.target_id,
+                msg_type: content.msg_type,
+                msg_body: content.msg_body,
+                msg_ctime: item.at_ms,
+                no_notification: content.no_notification,
+                notification: content.notification,
+                need_receipt: content.need_receipt,
+                at: content.at,
+                expire_at,
+            })),
+            // What can't be read is told like what can't be sent, and blocks nothing.
+            None => ItemBody::Oversize(oversize.clone()),
+        };
         let json = serde_json::to_string(&InboxItem { seq, body })?.into();
         Ok(Self {
             seq,
             json,
-            conversation,
-            msg_seq,
+            oversize,
             expire_at,
             no_offline,
         })
@@ -81,10 +87,7 @@ impl ReadyItem {
 
     /// What stands for it where it is too large.
     pub(crate) fn oversize(&self) -> Result<Arc<str>, serde_json::Error> {
-        let body = ItemBody::Oversize(OversizeItem {
-            conversation: self.conversation.clone(),
-            msg_seq: self.msg_seq,
-        });
+        let body = ItemBody::Oversize(self.oversize.clone());
         Ok(serde_json::to_string(&InboxItem {
             seq: self.seq,
             body,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use partyline_plugin::{Outlet, SessionInfo, async_trait};
 
-use crate::delivery::Deliveries;
+use crate::delivery::{Deliveries, Reason};
 
 pub(crate) struct InboxOutlet(pub(crate) Arc<Deliveries>);
 
@@ -13,7 +13,9 @@ impl Outlet for InboxOutlet {
     async fn opened(&self, session: &Arc<SessionInfo>) {
         // A device without a user has no inbox; a login on its session opens one.
         if let Ok(inbox) = self.0.inbox_of(session) {
-            self.0.open(&inbox).await;
+            // A database that says nothing for a while is no reason to refuse: the device's place
+            // is fixed as soon as it answers, and then what it missed is sent.
+            self.0.open(&inbox, Reason::Subscription).await;
         }
     }
 

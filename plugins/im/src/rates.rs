@@ -13,6 +13,7 @@ const SWEEP_AT: usize = 10_000;
 /// by (the generic cell rate algorithm, which needs one number per user).
 #[derive(Debug)]
 pub(crate) struct Rates {
+    per_minute: u32,
     /// Microseconds that a send takes from the minute; 0 = no limit.
     cost_us: u64,
     /// When each user will have the whole minute again.
@@ -24,9 +25,22 @@ impl Rates {
     pub(crate) fn new(per_minute: u32) -> Self {
         let cost_us = MINUTE_US.checked_div(u64::from(per_minute)).unwrap_or(0);
         Self {
+            per_minute,
             cost_us,
             rested_at_us: HashMap::new(),
             sweep_at: SWEEP_AT,
+        }
+    }
+
+    /// The most sends of a user in a minute.
+    pub(crate) fn per_minute(&self) -> u32 {
+        self.per_minute
+    }
+
+    /// A send that was counted came to nothing, through no fault of the user.
+    pub(crate) fn give_back(&mut self, user: &Member) {
+        if let Some(rested_at) = self.rested_at_us.get_mut(user) {
+            *rested_at = rested_at.saturating_sub(self.cost_us);
         }
     }
 
@@ -77,6 +91,9 @@ mod tests {
         assert!(rates.take(&alice, now + 1000));
         assert!(!rates.take(&alice, now + 1000));
         assert!((0..60).all(|_| rates.take(&alice, now + 61_000)));
+        rates.give_back(&alice);
+        assert!(rates.take(&alice, now + 61_000));
+        assert!(!rates.take(&alice, now + 61_000));
     }
 
     #[test]

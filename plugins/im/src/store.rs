@@ -19,8 +19,8 @@ use partyline_protocol::{
 
 pub(crate) use model::hash_digits;
 pub use model::{
-    Batch, CursorMove, HeadsPage, Kept, KnownSend, NewMessage, Opened, Place, Placed, Range, Start,
-    StoredContent, StoredItem, StreamId, Swept,
+    Batch, ConversationHead, CursorMove, HeadsPage, ItemsPage, Kept, KnownSend, NewMessage, Opened,
+    Place, Placed, Range, Start, StoredContent, StoredItem, StreamId, Swept,
 };
 pub use open::open;
 
@@ -56,20 +56,21 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Opened>;
 
     /// The items of a stream within a range, oldest first, at most `limit`; what retention hides
-    /// is left out.
+    /// is left out, and so is a row that can't be read: it must not block what follows.
     async fn items(
         &self,
         stream: StreamId,
         range: Range,
         kept: Kept,
         limit: u32,
-    ) -> Result<Vec<StoredItem>>;
+    ) -> Result<ItemsPage>;
 
     /// A page of the user's conversations, in the order of their first messages to the user.
     async fn heads(
         &self,
         user: &Member,
         after: Option<&Conversation>,
+        kept: Kept,
         limit: u32,
     ) -> Result<HeadsPage>;
 
@@ -88,7 +89,8 @@ pub trait Store: Send + Sync + 'static {
     async fn forget_app(&self, app: &AppKey) -> Result<()>;
 
     /// Removes items accepted before `before_ms` from up to `limit` streams behind `after`, and
-    /// raises those streams' floors.
+    /// raises those streams' floors, in one transaction of bounded size: where more is to be
+    /// removed than it may hold, the answer names a place from which to go on.
     async fn sweep_items(&self, after: StreamId, before_ms: u64, limit: u32) -> Result<Swept>;
 
     /// Removes up to `limit` messages numbered below `below`; says how many.

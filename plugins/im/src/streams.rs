@@ -38,7 +38,7 @@ impl Streams for StreamService {
 
     async fn forget_user(&self, app: &AppKey, user: &Username) -> Result<(), ServiceError> {
         let user = member(app, user);
-        self.directory.forget_user(&user);
+        self.directory.forget_user(&user).await;
         self.deliveries.forget_user(&user);
         Ok(self.store.forget_user(&user).await?)
     }
@@ -65,7 +65,7 @@ impl Streams for StreamService {
     }
 
     async fn forget_app(&self, app: &AppKey) -> Result<(), ServiceError> {
-        self.directory.forget_app(app);
+        self.directory.forget_app(app).await;
         self.deliveries.forget_app(app);
         Ok(self.store.forget_app(app).await?)
     }

@@ -5,12 +5,13 @@
 //! in order of arrival; what it does before its first `await` that waits is therefore done in that
 //! order, which is how commands of one session keep theirs.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use partyline_protocol::{Reason, Request, RequestError, Username};
+use partyline_protocol::{Reason, Request, RequestError, RequestId, Username};
 use partyline_protocol::{decode_request, encode_error, encode_ok, request_id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,12 +24,17 @@ use crate::{SessionInfo, UserLogin};
 pub struct CommandCx {
     /// The session, as it was when the command arrived.
     pub session: Arc<SessionInfo>,
+    /// The request's id, if it has one: what a verb that changes state knows a repetition by.
+    pub request_id: Option<RequestId>,
 }
 
 impl CommandCx {
-    /// A context; made by the broker and by tests.
+    /// A context; made by the broker and by tests. The request's id comes with the request.
     pub fn new(session: Arc<SessionInfo>) -> Self {
-        Self { session }
+        Self {
+            session,
+            request_id: None,
+        }
     }
 
     /// The user who sent it, or the error for a verb that needs one.
@@ -43,8 +49,9 @@ impl CommandCx {
     }
 }
 
-/// What goes back: the reply's payload, and what the acknowledgement says.
-#[derive(Debug, Clone)]
+/// What goes back: the reply's payload, and what the acknowledgement says. Its `Debug` leaves the
+/// payload out, which may hold a token.
+#[derive(Clone)]
 pub struct CommandReply {
     /// JSON for the reply topic.
     pub payload: Bytes,
@@ -60,6 +67,14 @@ impl CommandReply {
             payload: encode_error(id.as_ref(), error).into(),
             reason: error.code.reason(),
         }
+    }
+}
+
+impl fmt::Debug for CommandReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandReply")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,13 +96,14 @@ impl CommandHandler {
         Fut: Future<Output = Result<Res, RequestError>> + Send + 'static,
     {
         let plugin = Arc::clone(plugin);
-        Self(Arc::new(move |cx, payload| {
+        Self(Arc::new(move |mut cx, payload| {
             let (plugin, handler) = (Arc::clone(&plugin), handler.clone());
             Box::pin(async move {
                 let Request { id, body } = match decode_request::<Req>(&payload) {
                     Ok(request) => request,
                     Err(error) => return CommandReply::refusal(&payload, &error),
                 };
+                cx.request_id.clone_from(&id);
                 match handler(plugin, cx, body).await {
                     Ok(ok) => CommandReply {
                         payload: encode_ok(id.as_ref(), &ok).into(),
@@ -108,8 +124,26 @@ impl CommandHandler {
     }
 }
 
-impl std::fmt::Debug for CommandHandler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for CommandHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CommandHandler")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_not_printed() {
+        let reply = CommandReply {
+            payload: "{\"ok\":{\"token\":\"hush\"}}".into(),
+            reason: Reason::Success,
+        };
+        let printed = format!("{reply:?}");
+        assert!(
+            printed.contains("Success") && !printed.contains("hush"),
+            "{printed}"
+        );
     }
 }

@@ -59,6 +59,15 @@ impl Database {
         self.0.commits.load(Ordering::Relaxed)
     }
 
+    /// Whether it answers.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        let query = "SELECT 1";
+        match self.pool() {
+            Pool::Sqlite { reader, .. } => sqlx::query(query).execute(reader).await.map(drop),
+            Pool::Postgres(pool) => sqlx::query(query).execute(pool).await.map(drop),
+        }
+    }
+
     /// Waits until no connection is in use and closes them all.
     pub async fn close(&self) {
         match &self.0.pool {

@@ -5,6 +5,56 @@
 //! to the broker goes through the handles of its [`PluginContext`].
 //!
 //! The crates whose types appear in this API are re-exported, so that versions agree.
+//!
+//! A whole plugin, which answers the command `$x/echo/say`:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use partyline_plugin::protocol::RequestError;
+//! use partyline_plugin::serde::{Deserialize, Serialize};
+//! use partyline_plugin::{CommandCx, Plugin, PluginContext, Registrar, async_trait};
+//!
+//! struct Echo {
+//!     config: EchoConfig,
+//! }
+//!
+//! /// The table `[plugins.echo]`. A key that is not known keeps the broker from starting.
+//! #[derive(Serialize, Deserialize)]
+//! #[serde(crate = "partyline_plugin::serde", deny_unknown_fields)]
+//! struct EchoConfig {
+//!     loud: bool,
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! #[serde(crate = "partyline_plugin::serde")]
+//! struct Words {
+//!     words: String,
+//! }
+//!
+//! #[async_trait]
+//! impl Plugin for Echo {
+//!     const ID: &'static str = "echo";
+//!     type Config = EchoConfig;
+//!
+//!     async fn build(_: PluginContext, config: EchoConfig) -> anyhow::Result<Self> {
+//!         Ok(Self { config })
+//!     }
+//!
+//!     fn register(self: &Arc<Self>, registrar: &mut Registrar) {
+//!         registrar
+//!             .owns("$x/echo/")
+//!             .command("$x/echo/say", "$x/echo/said", self, Self::say);
+//!     }
+//! }
+//!
+//! impl Echo {
+//!     async fn say(self: Arc<Self>, _: CommandCx, said: Words) -> Result<Words, RequestError> {
+//!         let words = if self.config.loud { said.words.to_uppercase() } else { said.words };
+//!         Ok(Words { words })
+//!     }
+//! }
+//! ```
 #![warn(missing_docs)]
 
 mod broker;
@@ -23,7 +73,6 @@ mod session;
 mod tasks;
 
 pub use async_trait::async_trait;
-pub use axum;
 pub use bytes;
 pub use figment;
 pub use partyline_protocol as protocol;

@@ -16,7 +16,10 @@ use std::time::Duration;
 
 pub use broker::{TestBroker, TestBrokerBuilder};
 pub use partyline_broker::{BrokerConfig, TlsConfig};
-pub use raw::{ConnAck, ConnectOptions, Packet, Properties, Property, Publish, RawClient, Version};
+pub use raw::{
+    ConnAck, ConnectOptions, ConnectionClosed, Packet, Properties, Property, Publish, RawClient,
+    Version,
+};
 pub use scratch::{Backend, POSTGRES_VARIABLE, ScratchDatabase};
 
 /// How long a test waits for something that must come.

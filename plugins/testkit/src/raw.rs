@@ -122,6 +122,11 @@ pub enum Packet {
     Closed,
 }
 
+/// The broker closed the connection, or takes nothing more. `is` finds it in an error.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker closed the connection")]
+pub struct ConnectionClosed;
+
 /// What carries the packets: TCP, or anything that a test puts over it.
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -171,7 +176,7 @@ impl RawClient {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        sent.await.context("the broker closed the connection")
+        sent.await.context(ConnectionClosed)
     }
 
     /// Sends a packet with this first byte and body.
@@ -184,6 +189,7 @@ impl RawClient {
         self.send_bytes(&options.encode()).await?;
         match self.next().await? {
             Packet::ConnAck(connack) => Ok(connack),
+            Packet::Closed => Err(ConnectionClosed).context("waiting for a CONNACK"),
             other => bail!("expected a CONNACK, got {other:?}"),
         }
     }
@@ -234,7 +240,7 @@ impl RawClient {
                 return Ok(found);
             }
             if packet == Packet::Closed {
-                bail!("the connection was closed while waiting for {what}");
+                return Err(ConnectionClosed).with_context(|| format!("waiting for {what}"));
             }
             self.waiting.push_back(packet);
         }

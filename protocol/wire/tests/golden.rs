@@ -251,6 +251,7 @@ fn message() -> MessageItem {
     MessageItem {
         conversation: single("alice"),
         msg_seq: seq(5),
+        truncated_before: None,
         msg_id: MessageId::parse(43_143_728_109).unwrap(),
         from: Member {
             username: user("alice"),
@@ -284,11 +285,13 @@ fn items() -> Vec<InboxItem> {
         need_receipt: true,
         at: Some(vec![]),
         expire_at: Some(1_493_794_582_950),
+        truncated_before: Some(seq(5)),
         ..message()
     };
     let large = OversizeItem {
         conversation: group(),
         msg_seq: seq(9),
+        truncated_before: None,
     };
     vec![
         InboxItem {
@@ -342,10 +345,11 @@ fn synchronising() {
         items: items().into_iter().take(1).collect(),
     };
     reply("sync_page", SyncReply::Page(page));
-    let head = |conversation, unread| Head {
+    let head = |conversation, unread: Option<u64>| Head {
         conversation,
         last_seq: seq(9),
         read_seq: seq(7),
+        truncated_before: unread.map(|_| seq(4)),
         unread,
     };
     let reset = Reset {

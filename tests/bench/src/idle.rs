@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Context;
 use clap::Args;
 use partyline_testkit::{ConnectOptions, RawClient, Version};
 use tokio::task::JoinSet;
 
-use crate::process::{cpu_ms, resident_bytes};
+use crate::process::{cpu_ms, ensure_open_files, resident_bytes};
 
 /// Connections that are opened side by side.
 const AT_ONCE: usize = 64;
@@ -22,18 +23,24 @@ pub(crate) struct Idle {
     /// How many connections.
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
-    /// User name and password of all of them, `NAME:PASSWORD`; none for anonymous ones.
+    /// Their user names and passwords, `NAME:PASSWORD`, where `{user}` is the user's number, from 0;
+    /// none for anonymous ones.
     #[arg(long)]
     login: Option<String>,
-    /// What each subscribes to; `{n}` is its number.
+    /// Connections of each user.
+    #[arg(long, default_value_t = 1)]
+    devices: usize,
+    /// What each subscribes to; `{n}` is the connection's number, from 1.
     #[arg(long, default_value = "idle/{n}")]
     filter: String,
 }
 
 impl Idle {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        ensure_open_files("self", self.connections)?;
+        ensure_open_files(&self.pid.to_string(), self.connections)?;
         // What the broker allots once, such as its threads' arenas, is not a connection's.
-        drop(self.open(0).await?);
+        drop(self.open(1).await?);
         let (memory, cpu) = (resident_bytes(self.pid)?, cpu_ms(self.pid)?);
         let mut clients = Vec::with_capacity(self.connections);
         let mut opening = JoinSet::new();
@@ -71,7 +78,10 @@ impl Idle {
     async fn open(&self, n: usize) -> anyhow::Result<RawClient> {
         let mut options = ConnectOptions::new(Version::V311, format!("idle-{n}"));
         options.keep_alive = 1200;
-        if let Some((name, password)) = self.login.as_deref().and_then(|one| one.split_once(':')) {
+        if let Some(login) = &self.login {
+            let user = n.saturating_sub(1) / self.devices.max(1);
+            let login = login.replace("{user}", &user.to_string());
+            let (name, password) = login.split_once(':').context("no password in the login")?;
             options = options.login(name, password.to_owned());
         }
         let mut client = RawClient::open(self.address, Version::V311).await?;

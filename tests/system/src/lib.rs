@@ -2,6 +2,8 @@
 
 mod open_door;
 mod server;
+mod signal;
 
 pub use open_door::{APP, OTHER_APP, OpenDoor};
 pub use server::{Server, ServerAddresses, binary, password_of};
+pub use signal::signal;

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::signal::signal;
+
 /// Where the server is built. `cargo xtask test` sets it; otherwise it lies beside the tests.
 const BINARY_VARIABLE: &str = "PARTYLINE_TEST_BINARY";
 
@@ -144,16 +146,22 @@ impl Server {
         Ok(())
     }
 
-    /// SIGTERM; returns its exit code.
-    pub async fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
+    /// SIGTERM.
+    pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
+        signal(self.pid().context("it does not run")?, "TERM").await
+    }
+
+    /// Waits for its end, which was asked for; returns its exit code.
+    pub async fn ended(&mut self) -> anyhow::Result<Option<i32>> {
         let mut child = self.child.take().context("it does not run")?;
-        let pid = child.id().context("it has ended already")?.to_string();
-        ensure!(
-            Command::new("kill").arg(pid).status().await?.success(),
-            "kill failed"
-        );
         let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
         Ok(ended.context("it did not stop in time")??.code())
+    }
+
+    /// SIGTERM; returns its exit code.
+    pub async fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
+        self.ask_to_stop().await?;
+        self.ended().await
     }
 
     /// Runs a command of the program on the server's data, and returns what it printed as JSON.
@@ -184,7 +192,7 @@ impl Server {
         Ok(client)
     }
 
-    /// Stops it and removes its database.
+    /// Stops it and removes its database. Fails if it ever panicked: clients may not have noticed.
     pub async fn discard(mut self) -> anyhow::Result<()> {
         if self.child.is_some() {
             let code = self.terminate().await?;
@@ -194,6 +202,9 @@ impl Server {
                 self.log()
             );
         }
+        let log = self.log();
+        let panic = log.lines().find(|line| line.contains(" panicked at "));
+        ensure!(panic.is_none(), "the server panicked: {log}");
         self.database.discard().await
     }
 }
@@ -233,11 +244,16 @@ async fn cli(folder: &Path, arguments: &[&str], stdin: Option<&str>) -> anyhow::
         .kill_on_drop(true)
         .spawn()?;
     let mut input = child.stdin.take().context("no standard input")?;
-    input
-        .write_all(stdin.unwrap_or_default().as_bytes())
-        .await?;
-    drop(input);
-    let output = child.wait_with_output().await?;
+    let ran = async {
+        input
+            .write_all(stdin.unwrap_or_default().as_bytes())
+            .await?;
+        drop(input);
+        child.wait_with_output().await
+    };
+    let output = tokio::time::timeout(PATIENCE, ran)
+        .await
+        .with_context(|| format!("partyline {} does not end", arguments.join(" ")))??;
     let (out, error) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

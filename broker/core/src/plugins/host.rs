@@ -1,5 +1,6 @@
 //! The life of plugins.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,11 @@ use futures_util::FutureExt;
 use partyline_plugin::database::Database;
 use partyline_plugin::services::Services;
 use partyline_plugin::{
-    BrokerHandle, CancellationToken, DynPlugin, Health, PluginContext, PluginFactory, Registrar,
-    Tasks,
+    BrokerHandle, CancellationToken, DynPlugin, PluginContext, PluginFactory, Registrar, Tasks,
 };
+use tokio::time::Instant;
 
-use super::{HookTable, namespaces};
+use super::{HealthCheck, HookTable, namespaces};
 use crate::kernel::Kernel;
 
 /// How long a plugin that failed rests before it is started again; doubles up to a minute.
@@ -94,23 +95,6 @@ impl std::fmt::Debug for Host {
     }
 }
 
-/// Asks every plugin whether it can work.
-#[derive(Clone)]
-pub(crate) struct HealthCheck(Arc<[(&'static str, Arc<dyn DynPlugin>)]>);
-
-impl HealthCheck {
-    /// One line for each plugin that cannot.
-    pub(crate) async fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
-        for (id, plugin) in &*self.0 {
-            if let Health::Down(why) = plugin.health().await {
-                failures.push(format!("{id}: {why}"));
-            }
-        }
-        failures
-    }
-}
-
 impl Host {
     pub(crate) fn new(kernel: Arc<Kernel>, database: Database, data_dir: Arc<Path>) -> Self {
         Self {
@@ -131,7 +115,7 @@ impl Host {
             .hosted
             .iter()
             .map(|one| (one.id, Arc::clone(&one.plugin)));
-        HealthCheck(plugins.collect())
+        HealthCheck::new(self.database.clone(), plugins)
     }
 
     /// Migrates, builds and registers, in order, and puts the hook table in force.
@@ -201,18 +185,24 @@ impl Host {
         }
     }
 
-    /// Stops the plugins in reverse order and closes the database, each step within `grace`.
+    /// Stops the plugins in reverse order and closes the database, each step within `grace`. A
+    /// plugin flushes once its work has ended, so that nothing comes after; and it flushes even if
+    /// its work would not end.
     pub(crate) async fn stop(&mut self, grace: Duration) {
         while let Some(Hosted { id, plugin, tasks }) = self.hosted.pop() {
             tasks.stopping().cancel();
-            let stopping = async {
-                if let Err(error) = plugin.stop().await {
-                    tracing::error!(plugin = id, %error, "the plugin did not stop cleanly");
+            if tokio::time::timeout(grace, tasks.finished()).await.is_err() {
+                tracing::warn!(plugin = id, "the plugin's work did not end in time");
+            }
+            let flushing = AssertUnwindSafe(plugin.stop()).catch_unwind();
+            match tokio::time::timeout(grace, flushing).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(plugin = id, error, "the plugin did not stop cleanly");
                 }
-                tasks.finished().await;
-            };
-            if tokio::time::timeout(grace, stopping).await.is_err() {
-                tracing::warn!(plugin = id, "the plugin did not stop in time");
+                Ok(Err(_)) => tracing::error!(plugin = id, "the plugin panicked as it stopped"),
+                Err(_) => tracing::warn!(plugin = id, "the plugin did not stop in time"),
             }
         }
         if tokio::time::timeout(grace, self.database.close())
@@ -227,7 +217,8 @@ impl Host {
 async fn keep_running(id: &'static str, plugin: Arc<dyn DynPlugin>, stop: CancellationToken) {
     let mut rest = FIRST_REST;
     loop {
-        let run = std::panic::AssertUnwindSafe(Arc::clone(&plugin).run(stop.clone()));
+        let began = Instant::now();
+        let run = AssertUnwindSafe(Arc::clone(&plugin).run(stop.clone()));
         match run.catch_unwind().await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => tracing::error!(
@@ -236,6 +227,10 @@ async fn keep_running(id: &'static str, plugin: Arc<dyn DynPlugin>, stop: Cancel
                 "the plugin failed"
             ),
             Err(_) => tracing::error!(plugin = id, "the plugin panicked"),
+        }
+        if began.elapsed() > LONGEST_REST {
+            // It worked for a while: this is a new trouble, not the old one.
+            rest = FIRST_REST;
         }
         if stop
             .run_until_cancelled(tokio::time::sleep(rest))

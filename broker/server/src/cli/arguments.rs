@@ -27,13 +27,13 @@ pub(crate) struct ServeArgs {
     /// Address for MQTT over TCP
     #[arg(long, value_name = "ADDR")]
     pub(crate) mqtt: Option<SocketAddr>,
-    /// Address for MQTT over TLS
+    /// Address for MQTT over TLS; its certificate is in `[mqtt.tls]` of the configuration
     #[arg(long, value_name = "ADDR")]
     pub(crate) mqtts: Option<SocketAddr>,
     /// Address for MQTT over WebSocket
     #[arg(long, value_name = "ADDR")]
     pub(crate) ws: Option<SocketAddr>,
-    /// Address for HTTP
+    /// Address for HTTP: `/healthz` and `/readyz`
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,
 }

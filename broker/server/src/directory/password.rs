@@ -3,47 +3,18 @@
 use std::io::{self, IsTerminal, Read};
 
 use anyhow::{Context, bail};
-use rand::RngExt;
-use rand::distr::Uniform;
 
 /// More than any password has; what is longer is not read.
 const MAX_INPUT: u64 = 4096;
-/// Of 36 characters: 103 bits.
-const LENGTH: usize = 20;
-const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
-pub(super) enum Password {
-    /// Read from standard input.
-    Given(String),
-    /// Made here, to be shown once.
-    Made(String),
-}
-
-impl Password {
-    /// Reads standard input, unless it is a terminal or empty or `generate` says not to.
-    pub(super) fn obtain(generate: bool) -> anyhow::Result<Self> {
-        let stdin = io::stdin();
-        if generate || stdin.is_terminal() {
-            return Self::make();
-        }
-        match given(stdin.lock())? {
-            Some(password) => Ok(Self::Given(password)),
-            None => Self::make(),
-        }
+/// The password on standard input; `None` if one is to be made: that is a terminal or empty, or
+/// `generate` says so.
+pub(super) fn read(generate: bool) -> anyhow::Result<Option<String>> {
+    let stdin = io::stdin();
+    if generate || stdin.is_terminal() {
+        return Ok(None);
     }
-
-    fn make() -> anyhow::Result<Self> {
-        let mut rng = rand::rng();
-        let index = Uniform::new(0, ALPHABET.len()).context("no alphabet")?;
-        let letters = (0..LENGTH).filter_map(|_| ALPHABET.get(rng.sample(index)).copied());
-        Ok(Self::Made(letters.map(char::from).collect()))
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        match self {
-            Self::Given(password) | Self::Made(password) => password,
-        }
-    }
+    given(stdin.lock())
 }
 
 /// One line, without its end; `None` if there is nothing.
@@ -79,12 +50,5 @@ mod tests {
         }
         assert!(read("hush\nhush\n").is_err());
         assert!(given(&[0xff, 0xfe][..]).is_err());
-    }
-
-    #[test]
-    fn a_made_password_is_new() {
-        let (one, two) = (Password::make().unwrap(), Password::make().unwrap());
-        assert_eq!(one.expose().len(), LENGTH);
-        assert_ne!(one.expose(), two.expose());
     }
 }

@@ -1,9 +1,10 @@
 //! `partyline user …`.
 
 use partyline_accounts::Directory;
+use partyline_plugin::protocol::Secret;
 use serde_json::{Value, json};
 
-use super::password::Password;
+use super::password;
 use crate::cli::{PasswordArgs, UserArgs, UserCommand};
 use crate::output::Output;
 
@@ -14,33 +15,28 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let (text, json) = match command {
         UserCommand::Add(PasswordArgs { user, generate }) => {
-            let password = Password::obtain(generate)?;
-            directory
-                .add_user(&user.app_key, &user.username, Some(password.expose()))
+            let given = password::read(generate)?;
+            let made = directory
+                .add_user(&user.app_key, &user.username, given.as_deref())
                 .await?;
-            with_password("added", &user, &password)
+            with_password("added", &user, made.as_ref())
         }
         UserCommand::Password(PasswordArgs { user, generate }) => {
-            let password = Password::obtain(generate)?;
-            directory
-                .set_password(&user.app_key, &user.username, password.expose())
+            let given = password::read(generate)?;
+            let made = directory
+                .set_password(&user.app_key, &user.username, given.as_deref())
                 .await?;
-            with_password(
-                "set a new password and ended the logins of",
-                &user,
-                &password,
-            )
+            let what = "set a new password and ended the logins of";
+            with_password(what, &user, made.as_ref())
         }
         UserCommand::Disable(user) => {
             directory
-                .disable_user(&user.app_key, &user.username, true)
+                .disable_user(&user.app_key, &user.username)
                 .await?;
             done("disabled", &user)
         }
         UserCommand::Enable(user) => {
-            directory
-                .disable_user(&user.app_key, &user.username, false)
-                .await?;
+            directory.enable_user(&user.app_key, &user.username).await?;
             done("enabled", &user)
         }
         UserCommand::Delete(user) => {
@@ -64,12 +60,12 @@ fn done(what: &str, UserArgs { app_key, username }: &UserArgs) -> (String, Value
 fn with_password(
     what: &str,
     UserArgs { app_key, username }: &UserArgs,
-    password: &Password,
+    made: Option<&Secret>,
 ) -> (String, Value) {
     let text = format!("{what} user {username} of app {app_key}");
-    match password {
-        Password::Given(_) => (text, json!({ "app_key": app_key, "username": username })),
-        Password::Made(made) => (
+    match made.map(Secret::expose) {
+        None => (text, json!({ "app_key": app_key, "username": username })),
+        Some(made) => (
             format!("{text}\npassword  {made}\nThe password is not shown again."),
             json!({ "app_key": app_key, "username": username, "password": made }),
         ),

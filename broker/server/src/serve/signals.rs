@@ -41,7 +41,10 @@ mod tests {
         let mut signals = Signals::install().unwrap();
         let pid = std::process::id().to_string();
         for (name, code) in [("INT", 130), ("TERM", 143)] {
-            let sent = Command::new("kill").args(["-s", name, &pid]).status();
+            // The shell's builtin, since the program `kill` is not on every machine.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]);
+            let sent = shell.status();
             assert!(sent.unwrap().success());
             assert_eq!(signals.next().await, ExitCode::from(code), "{name}");
         }

@@ -75,6 +75,19 @@ CREATE TABLE accounts_ban (
     FOREIGN KEY (app_key, username) REFERENCES accounts_user ON DELETE CASCADE
 );
 
+-- Requests to kick that were carried out, remembered for a day: a repeated one is answered as before.
+CREATE TABLE accounts_kick (
+    -- The device that asked.
+    registration_id TEXT NOT NULL REFERENCES accounts_device ON DELETE CASCADE,
+    request_id TEXT NOT NULL,
+    username TEXT NOT NULL,
+    target_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (registration_id, request_id, username, target_id)
+);
+
+CREATE INDEX accounts_kick_at ON accounts_kick (at);
+
 -- Numbers come from the head, whose lock is held until the commit: so they become visible in
 -- order, and a reader that remembers the last one misses none.
 CREATE TABLE accounts_change_head (

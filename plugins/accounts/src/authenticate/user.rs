@@ -1,9 +1,9 @@
 //! `{appkey}/{username}`: a user, on a device.
 
 use partyline_plugin::{AuthVerdict, ConnectRequest, HookError, HookResult, UserLogin};
-use partyline_protocol::{Platform, Reason, Username};
+use partyline_protocol::{Platform, Username};
 
-use super::{deny, password, wrong};
+use super::{password, wrong};
 use crate::issued::Issued;
 use crate::login::{Attempt, Brought, LoggedInOn, LoginError, Place};
 use crate::store::App;
@@ -34,8 +34,7 @@ impl AccountsPlugin {
             // registration, other tags, and an inbox that starts elsewhere.
             Some(secret) => {
                 let Some(device) = self.proven_device(app, request, secret).await? else {
-                    let message = "the device secret is wrong";
-                    return Ok(deny(Reason::BadUserNameOrPassword, message));
+                    return Ok(self.wrong_secret(app, request));
                 };
                 Place::Device(Box::new(device))
             }
@@ -67,7 +66,7 @@ impl AccountsPlugin {
         }
         let login = UserLogin {
             username: user.clone(),
-            class: device.platform().class(),
+            class: device.class(),
         };
         let issued = Issued {
             device_secret: None,

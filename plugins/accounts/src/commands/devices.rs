@@ -5,7 +5,7 @@ use std::sync::Arc;
 use partyline_plugin::CommandCx;
 use partyline_protocol::{DeviceInfo, DeviceList, Devices, RequestError};
 
-use super::fault;
+use super::{fault, user};
 use crate::AccountsPlugin;
 use crate::store::{self, UserDevice};
 
@@ -15,12 +15,14 @@ impl AccountsPlugin {
         cx: CommandCx,
         _devices: Devices,
     ) -> Result<DeviceList, RequestError> {
-        let user = cx.username()?;
+        let _turn = self.turns.of(cx.session.id).await;
+        let session = self.session_now(&cx)?;
+        let user = user(&session)?;
         let mut store = store::read(self.directory.database())
             .await
             .map_err(|e| fault(&e))?;
         let found = store
-            .user_devices(cx.session.app(), user)
+            .user_devices(session.app(), user)
             .await
             .map_err(|e| fault(&e))?;
         let logged_in = found.into_iter().filter(|device| device.logged_in);

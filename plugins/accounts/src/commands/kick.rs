@@ -5,7 +5,7 @@ use std::sync::Arc;
 use partyline_plugin::CommandCx;
 use partyline_protocol::{Done, ErrorCode, KickDevice, KickReason, RequestError};
 
-use super::fault;
+use super::{fault, registration, user};
 use crate::AccountsPlugin;
 use crate::ending::{KickOne, Kicking};
 use crate::store;
@@ -16,8 +16,11 @@ impl AccountsPlugin {
         cx: CommandCx,
         kick: KickDevice,
     ) -> Result<Done, RequestError> {
-        let (app, user) = (cx.session.app(), cx.username()?);
-        if cx.session.principal.registration.as_ref() == Some(&kick.registration_id) {
+        let _turn = self.turns.of(cx.session.id).await;
+        // A kick is carried out also for a connection that has ended in the meantime.
+        let session = self.session_now(&cx).unwrap_or(cx.session);
+        let (app, user, own) = (session.app(), user(&session)?, registration(&session)?);
+        if *own == kick.registration_id {
             return Err(RequestError::new(ErrorCode::InvalidRequest)
                 .with_detail("registration_id is this device's own, log out instead"));
         }
@@ -25,6 +28,7 @@ impl AccountsPlugin {
             app: app.clone(),
             user: user.clone(),
             registration: kick.registration_id,
+            request: cx.request_id.map(|id| (own.clone(), id)),
             ban: self.directory.config().ban.clone(),
             now: self.directory.now(),
         };
@@ -38,7 +42,7 @@ impl AccountsPlugin {
                 ended.map_err(|error| fault(&error))?;
                 Ok(Done {})
             }
-            Kicking::NotLoggedIn => Ok(Done {}),
+            Kicking::NotLoggedIn | Kicking::Repeated => Ok(Done {}),
             Kicking::NotTheirs => Err(ErrorCode::DeviceNotMatch.into()),
         }
     }

@@ -58,7 +58,7 @@ impl AccountsPlugin {
             .login_changed(&session.device, session.id, token.clone(), now);
         let principal = UserLogin {
             username: user.clone(),
-            class: device.platform().class(),
+            class: device.class(),
         };
         let changed = self.broker.set_user(session.id, Some(principal)).await;
         changed.map_err(|_| RequestError::new(ErrorCode::SystemError))?;

@@ -37,6 +37,7 @@ impl AccountsPlugin {
             .login_changed(&session.device, session.id, None, now);
         let changed = self.broker.set_user(session.id, None).await;
         changed.map_err(|_| RequestError::new(ErrorCode::SystemError))?;
+        self.enforcer.logged_out(&session.device);
         Ok(Done {})
     }
 }

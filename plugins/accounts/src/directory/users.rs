@@ -7,52 +7,29 @@ use super::{Directory, DirectoryError, LogEntry};
 use crate::store::{self, ChangeKind, Store, Transaction};
 use crate::{password, secret};
 
-/// A user as it was made.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct NewUser {
-    /// The name.
-    pub username: Username,
-    /// The password, if it was made here; never shown again.
-    pub password: Option<Secret>,
-}
-
 impl Directory {
-    /// Adds a user, with a password made here if none is given.
+    /// Adds a user. Without a password one is made, which is returned and not kept.
     pub async fn add_user(
         &self,
         app: &AppKey,
         user: &Username,
         password: Option<&str>,
-    ) -> Result<NewUser, DirectoryError> {
-        let made = password.is_none().then(secret::new_password);
-        let chosen = password
-            .or(made.as_ref().map(Secret::expose))
-            .unwrap_or_default();
-        password::check(chosen.as_bytes())?;
-        let phc = self.hasher().hash(chosen.as_bytes()).await?;
+    ) -> Result<Option<Secret>, DirectoryError> {
+        let (phc, made) = self.hash_or_make(password).await?;
         self.change_user(app, user, Change::Add(phc), ChangeKind::UserCreated)
             .await?;
-        Ok(NewUser {
-            username: user.clone(),
-            password: made,
-        })
+        Ok(made)
     }
 
-    /// Keeps a user from logging in, ends their connections and revokes their tokens, or lets them
-    /// in again.
-    pub async fn disable_user(
-        &self,
-        app: &AppKey,
-        user: &Username,
-        disabled: bool,
-    ) -> Result<(), DirectoryError> {
-        let kind = if disabled {
-            ChangeKind::Ended(KickReason::Disabled)
-        } else {
-            ChangeKind::UserEnabled
-        };
-        self.change_user(app, user, Change::Disable(disabled), kind)
+    /// Keeps a user from logging in, ends their connections and revokes their tokens.
+    pub async fn disable_user(&self, app: &AppKey, user: &Username) -> Result<(), DirectoryError> {
+        let kind = ChangeKind::Ended(KickReason::Disabled);
+        self.change_user(app, user, Change::Disable, kind).await
+    }
+
+    /// Lets a disabled user log in again, by the password.
+    pub async fn enable_user(&self, app: &AppKey, user: &Username) -> Result<(), DirectoryError> {
+        self.change_user(app, user, Change::Enable, ChangeKind::UserEnabled)
             .await
     }
 
@@ -62,18 +39,31 @@ impl Directory {
         self.change_user(app, user, Change::Delete, kind).await
     }
 
-    /// Sets a new password: all tokens are revoked, all connections of the user ended.
+    /// Sets a new password: all tokens are revoked, all connections of the user ended. Without a
+    /// password one is made, which is returned and not kept.
     pub async fn set_password(
         &self,
         app: &AppKey,
         user: &Username,
-        password: &str,
-    ) -> Result<(), DirectoryError> {
-        password::check(password.as_bytes())?;
-        let phc = self.hasher().hash(password.as_bytes()).await?;
+        password: Option<&str>,
+    ) -> Result<Option<Secret>, DirectoryError> {
+        let (phc, made) = self.hash_or_make(password).await?;
         let kind = ChangeKind::Ended(KickReason::PasswordChanged);
         self.change_user(app, user, Change::Password(phc), kind)
-            .await
+            .await?;
+        Ok(made)
+    }
+
+    /// The hash of the password, or of one that is made, and that one.
+    async fn hash_or_make(
+        &self,
+        password: Option<&str>,
+    ) -> Result<(String, Option<Secret>), DirectoryError> {
+        let made = password.is_none().then(secret::new_password);
+        let chosen = password.or(made.as_ref().map(Secret::expose));
+        let chosen = chosen.unwrap_or_default().as_bytes();
+        password::check(chosen)?;
+        Ok((self.hasher().hash(chosen).await?, made))
     }
 
     async fn change_user(
@@ -109,7 +99,8 @@ impl Directory {
 
 enum Change {
     Add(String),
-    Disable(bool),
+    Disable,
+    Enable,
     Password(String),
     Delete,
 }
@@ -149,14 +140,13 @@ impl Transaction for ChangeUser {
                 }
                 true
             }
-            Change::Disable(disabled) => {
-                let found = store.set_disabled(app, user, *disabled).await?;
-                if *disabled {
-                    // Who is let in again proves the password again.
-                    store.revoke_all(app, user, now).await?;
-                }
+            Change::Disable => {
+                let found = store.set_disabled(app, user, true).await?;
+                // Who is let in again proves the password again.
+                store.revoke_all(app, user, now).await?;
                 found
             }
+            Change::Enable => store.set_disabled(app, user, false).await?,
             Change::Password(phc) => {
                 let found = store.set_password(app, user, phc).await?;
                 store.revoke_all(app, user, now).await?;

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use partyline_protocol::{AppKey, KickReason, Platform, Secret, Username};
 
 use super::{LogIn, LoginError, LoginOutcome, Place, Proof};
-use crate::hashing::HashError;
+use crate::ending::RemoveDevices;
+use crate::hashing::{HashError, Verified};
 use crate::secret::{self, SecretHash};
-use crate::store::{self, Device, Token};
+use crate::store::{self, Device, Token, User, UserDevice};
 use crate::{AccountsPlugin, address, contact, password};
 
 /// What a user brings.
@@ -66,45 +67,67 @@ impl AccountsPlugin {
         attempt: &Attempt<'_>,
         password: &[u8],
     ) -> Result<LoggedInOn, LoginError> {
-        let (app, user) = (attempt.app, attempt.user);
+        // What can't be anybody's password needs neither a hash nor a count.
+        if password::check(password).is_err() {
+            return Err(LoginError::WrongPassword);
+        }
+        let (app, user, client_id) = (attempt.app, attempt.user, attempt.place.client_id());
         let now = self.directory.now();
-        if !self.failures.allows(attempt.peer, app, user, now) {
+        // A phone that was kicked and comes back by itself, again and again, has the right password.
+        let is_refused = || self.failures.is_refused_on(app, user, client_id, now);
+        if !attempt.clears_ban && is_refused() {
             return Err(LoginError::TooFast);
         }
-        // Whether the user exists decides nothing before the hash is made.
-        let found = store::read(self.directory.database())
-            .await?
-            .user(app, user)
-            .await?;
-        let phc = found.as_ref().map(|user| user.password_phc.as_str());
-        let possible = password::check(password).is_ok();
-        let right = possible
-            && match self.directory.hasher().verify(password, phc).await {
-                Ok(right) => right,
-                Err(HashError::Busy) => return Err(LoginError::Busy),
-                Err(HashError::Failed) => return Err(LoginError::Unavailable),
-            };
-        let Some(found) = found.filter(|_| right) else {
-            self.failures.failed(attempt.peer, app, user, now);
+        let counted = self.failures.try_password(attempt.peer, app, user, now);
+        let counted = counted.ok_or(LoginError::TooFast)?;
+        let verified = self.verify(app, user, password).await;
+        if !matches!(verified, Ok(None)) {
+            counted.take_back();
+        }
+        let Some((found, rehashed)) = verified? else {
             return Err(LoginError::WrongPassword);
         };
         if found.disabled {
+            self.failures.refused_on(app, user, client_id, now);
             return Err(LoginError::Disabled);
         }
         let token = secret::new_token();
         let proof = Proof::Password {
             token: SecretHash::of(token.expose()),
+            rehashed,
         };
-        let platform = attempt.platform.unwrap_or_default();
         let changed = LoginError::WrongPassword;
-        let (device, displaced) = self
-            .commit(attempt, found.generation, proof, platform, changed)
-            .await?;
+        let committed = self.commit(attempt, found.generation, proof, changed).await;
+        if matches!(committed, Err(LoginError::Banned)) {
+            self.failures.refused_on(app, user, client_id, now);
+        }
+        let (device, displaced) = committed?;
         Ok(LoggedInOn {
             device,
             token: Some(token),
             displaced,
         })
+    }
+
+    /// The user and, if it is to be stored anew, the password's hash; `None` = there is no such
+    /// user or it is not their password, which takes the same work.
+    async fn verify(
+        &self,
+        app: &AppKey,
+        user: &Username,
+        password: &[u8],
+    ) -> Result<Option<(User, Option<Secret>)>, LoginError> {
+        let found = store::read(self.directory.database())
+            .await?
+            .user(app, user)
+            .await?;
+        let phc = found.as_ref().map(|user| user.password_phc.as_str());
+        match self.directory.hasher().verify(password, phc).await {
+            Ok(Verified::Right { rehashed }) => Ok(found.map(|found| (found, rehashed))),
+            Ok(Verified::Wrong) => Ok(None),
+            Err(HashError::Busy) => Err(LoginError::Busy),
+            Err(HashError::Failed) => Err(LoginError::Unavailable),
+        }
     }
 
     async fn by_token(
@@ -132,10 +155,9 @@ impl AccountsPlugin {
             return Err(LoginError::Disabled);
         }
         let stored = found.device.platform();
-        // 3.1.1 has nowhere to name it on a CONNECT, so what the login named stays.
-        let platform = attempt.platform.unwrap_or(stored);
+        let is_renamed = attempt.platform.is_some_and(|platform| platform != stored);
         let clears = attempt.clears_ban && found.ban().is_some();
-        if platform == stored && !clears && contact::is_settled(&found.device) {
+        if !is_renamed && !clears && contact::is_settled(&found.device) {
             self.seen.note(&found.device.registration, now);
             return Ok(LoggedInOn {
                 device: found.device,
@@ -146,7 +168,7 @@ impl AccountsPlugin {
         let proof = Proof::Token { token: hash };
         let changed = LoginError::InvalidToken;
         let (device, displaced) = self
-            .commit(attempt, found.generation, proof, platform, changed)
+            .commit(attempt, found.generation, proof, changed)
             .await?;
         Ok(LoggedInOn {
             device,
@@ -160,7 +182,6 @@ impl AccountsPlugin {
         attempt: &Attempt<'_>,
         generation: i64,
         proof: Proof,
-        platform: Platform,
         changed: LoginError,
     ) -> Result<(Device, bool), LoginError> {
         let config = self.directory.config();
@@ -172,11 +193,12 @@ impl AccountsPlugin {
                 generation,
                 proof: proof.clone(),
                 place: attempt.place.clone(),
-                platform,
+                platform: attempt.platform,
                 registration: secret::new_registration_id().map_err(|_| LoginError::Unavailable)?,
                 clears_ban: attempt.clears_ban,
                 address: address::counted(attempt.peer).to_string(),
                 devices_per_user: usize::try_from(config.devices.per_user).unwrap_or(usize::MAX),
+                may_crowd: last,
                 ban: config.ban.clone(),
                 now: self.directory.now(),
             };
@@ -186,9 +208,12 @@ impl AccountsPlugin {
                 LoginOutcome::Changed => return Err(changed),
                 LoginOutcome::TooManyDevices if last => break,
                 LoginOutcome::TooManyDevices => {
-                    if !self.remove_passing(attempt.app, attempt.user).await? {
+                    if !self.make_room(attempt.app, attempt.user, false).await? {
                         break;
                     }
+                }
+                LoginOutcome::Crowded => {
+                    self.make_room(attempt.app, attempt.user, true).await?;
                 }
             }
         }
@@ -197,24 +222,32 @@ impl AccountsPlugin {
 
     /// Removes the user's devices whose ids the broker made up and that are not connected: nobody
     /// comes back to those. Without this, twenty runs of a command-line client would fill the limit.
-    async fn remove_passing(&self, app: &AppKey, user: &Username) -> Result<bool, sqlx::Error> {
+    /// If the rows are too many, the longest unseen of those without login and connection goes too.
+    async fn make_room(
+        &self,
+        app: &AppKey,
+        user: &Username,
+        crowded: bool,
+    ) -> Result<bool, sqlx::Error> {
         let devices = store::read(self.directory.database())
             .await?
             .user_devices(app, user)
             .await?;
+        let mut room = !crowded;
         let gone: Vec<Device> = devices
             .into_iter()
+            .filter(|UserDevice { device, .. }| self.broker.session_of(&device.key()).is_none())
+            .filter(|UserDevice { device, logged_in }| {
+                let goes = !room && !logged_in && device.owner.0.is_some();
+                room |= goes;
+                goes || device.assigned
+            })
             .map(|device| device.device)
-            .filter(|device| device.assigned && self.broker.session_of(&device.key()).is_none())
             .collect();
         if gone.is_empty() {
             return Ok(false);
         }
-        store::write(
-            self.directory.database(),
-            crate::ending::RemoveDevices(gone),
-        )
-        .await?;
+        store::write(self.directory.database(), RemoveDevices(gone)).await?;
         Ok(true)
     }
 }

@@ -1,7 +1,9 @@
 //! The transaction of a login.
 
 use async_trait::async_trait;
-use partyline_protocol::{AppKey, ClientId, KickReason, Platform, RegistrationId, Username};
+use partyline_protocol::{
+    AppKey, Class, ClientId, KickReason, Platform, RegistrationId, Secret, Username,
+};
 
 use crate::ban::Ban;
 use crate::config::BanConfig;
@@ -34,7 +36,11 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
     /// The password; a new token is issued.
-    Password { token: SecretHash },
+    Password {
+        token: SecretHash,
+        /// The password's hash at the present cost, if it was stored at another.
+        rehashed: Option<Secret>,
+    },
     /// A token, which must still hold.
     Token { token: SecretHash },
 }
@@ -48,13 +54,16 @@ pub(crate) struct LogIn {
     pub(crate) generation: i64,
     pub(crate) proof: Proof,
     pub(crate) place: Place,
-    pub(crate) platform: Platform,
+    /// What the device says it runs on; `None` = what it said before.
+    pub(crate) platform: Option<Platform>,
     /// The registration id of a new device.
     pub(crate) registration: RegistrationId,
     /// Whether the login ends a ban, instead of being refused by it.
     pub(crate) clears_ban: bool,
     pub(crate) address: String,
     pub(crate) devices_per_user: usize,
+    /// Whether the user may have a row too many, since none could be removed.
+    pub(crate) may_crowd: bool,
     pub(crate) ban: BanConfig,
     pub(crate) now: i64,
 }
@@ -69,8 +78,10 @@ pub(crate) enum LoginOutcome {
     },
     /// The user was kicked from the device and must wait.
     Banned,
-    /// The user has as many devices as allowed.
+    /// The user is logged in on as many devices as allowed.
     TooManyDevices,
+    /// The user's devices take as many rows as allowed, and one without a login could go.
+    Crowded,
     /// User, device or token are no longer what was verified.
     Changed,
 }
@@ -102,25 +113,38 @@ impl Transaction for LogIn {
                 return Ok(LoginOutcome::Changed);
             }
         }
-        let here = registered.as_ref().map(|device| &device.registration);
+        let is_new = registered.is_none();
+        let device = registered.map_or_else(|| self.new_device(), |device| self.renewed(device));
         let others = store.active_logins(app, user).await?;
         let others = others
             .into_iter()
-            .filter(|login| Some(&login.registration) != here);
+            .filter(|login| login.registration != device.registration);
         let (displaced, staying): (Vec<_>, Vec<_>) =
-            others.partition(|login| displaces(self.platform, login.platform()));
+            others.partition(|login| displaces(device.class(), login.class()));
         if staying.len() >= self.devices_per_user {
             return Ok(LoginOutcome::TooManyDevices);
         }
+        if is_new && !self.may_crowd && self.is_crowded(store).await? {
+            return Ok(LoginOutcome::Crowded);
+        }
 
+        let is_there = if is_new {
+            store.insert_device(&device).await?
+        } else {
+            store
+                .set_platform(&device.registration, device.platform(), self.now)
+                .await?
+        };
+        if !is_there {
+            return Ok(LoginOutcome::Changed);
+        }
         if self.clears_ban && ban.is_some() {
             store.clear_ban(app, user, client_id).await?;
         }
-        let device = match registered {
-            Some(device) => self.settle(store, device).await?,
-            None => self.register(store).await?,
-        };
-        if let Proof::Password { token } = &self.proof {
+        if let Proof::Password { token, rehashed } = &self.proof {
+            if let Some(phc) = rehashed {
+                store.set_phc(app, user, phc.expose()).await?;
+            }
             // One user at a time on a device, and one token: so this is also the switch of users.
             store.delete_tokens(&device.registration).await?;
             store
@@ -148,9 +172,9 @@ impl Transaction for LogIn {
     }
 }
 
-/// Whether a login on the one platform kicks an older one on the other.
-fn displaces(new: Platform, old: Platform) -> bool {
-    new.class().is_exclusive() && new.class() == old.class()
+/// Whether a login of the one class kicks an older one of the other.
+fn displaces(new: Class, old: Class) -> bool {
+    new.is_exclusive() && new == old
 }
 
 /// Ends a login as a kick does: its token is revoked and the user refused from there for a while.
@@ -183,62 +207,46 @@ impl LogIn {
         }
     }
 
-    async fn settle(
-        &self,
-        store: &mut dyn Store,
-        mut device: Device,
-    ) -> Result<Device, sqlx::Error> {
-        store
-            .set_platform(&device.registration, self.platform, self.now)
-            .await?;
-        self.platform.as_str().clone_into(&mut device.platform);
-        Ok(device)
+    /// The registered device as the login leaves it.
+    fn renewed(&self, device: Device) -> Device {
+        // A password CONNECT of 3.1.1 has nowhere to name the platform, nor has one by token.
+        let platform = self.platform.unwrap_or(device.platform());
+        Device {
+            platform: platform.as_str().to_owned(),
+            ..device
+        }
     }
 
-    async fn register(&self, store: &mut dyn Store) -> Result<Device, sqlx::Error> {
-        let Place::Own {
-            client_id,
-            assigned,
-        } = &self.place
-        else {
-            return Err(sqlx::Error::RowNotFound);
+    fn new_device(&self) -> Device {
+        let assigned = match &self.place {
+            Place::Device(device) => device.assigned,
+            Place::Own { assigned, .. } => *assigned,
         };
-        self.make_room(store).await?;
-        let device = Device {
+        Device {
             registration: self.registration.clone(),
             app: self.app.clone(),
             owner: PlaceOwner(Some(self.user.clone())),
-            client_id: client_id.clone(),
+            client_id: self.place.client_id().clone(),
             secret: None,
             replaceable: false,
-            assigned: *assigned,
+            assigned,
             // The user has proven it, and has only so many.
             lasting: !assigned,
-            platform: self.platform.as_str().to_owned(),
+            platform: self.platform.unwrap_or_default().as_str().to_owned(),
             address: self.address.clone(),
             first_seen: self.now,
             last_seen: self.now,
-        };
-        store.insert_device(&device).await?;
-        Ok(device)
+        }
     }
 
-    /// The user's own devices take as many rows as the user may have devices: the longest unseen
-    /// of those without a login goes.
-    async fn make_room(&self, store: &mut dyn Store) -> Result<(), sqlx::Error> {
+    /// Whether a device without a login stands in the way of a new one: the user's own devices take
+    /// as many rows as the user may have devices.
+    async fn is_crowded(&self, store: &mut dyn Store) -> Result<bool, sqlx::Error> {
         let devices = store.user_devices(&self.app, &self.user).await?;
         let owned = devices
             .iter()
             .filter(|device| device.device.owner.0.is_some());
-        if owned.clone().count() >= self.devices_per_user
-            && let Some(oldest) = owned.clone().find(|device| !device.logged_in)
-        {
-            let registration = &oldest.device.registration;
-            store
-                .note_forget(&self.app, Some(&self.user), Some(registration))
-                .await?;
-            store.delete_device(registration).await?;
-        }
-        Ok(())
+        let logged_out = owned.clone().any(|device| !device.logged_in);
+        Ok(logged_out && owned.count() >= self.devices_per_user)
     }
 }

@@ -26,26 +26,30 @@ pub(crate) trait Devices: Send {
     /// False if there is one in this place.
     async fn insert_device(&mut self, device: &Device) -> Result<bool, sqlx::Error>;
 
-    async fn replace_secret(
+    /// Locks a device whose secret may be replaced until the commit; false if it is no longer as
+    /// it was read.
+    async fn lock_replaceable(
         &mut self,
         registration: &RegistrationId,
         secret: &SecretHash,
-        replaceable: bool,
-    ) -> Result<(), sqlx::Error>;
+    ) -> Result<bool, sqlx::Error>;
 
-    /// It came with its secret: the secret stays, and so does the device if it may.
+    /// It came with its secret: the secret stays, and so does the device if it may. False if the
+    /// secret is no longer its own.
     async fn came_back(
         &mut self,
         registration: &RegistrationId,
+        secret: &SecretHash,
         now: i64,
-    ) -> Result<(), sqlx::Error>;
+    ) -> Result<bool, sqlx::Error>;
 
+    /// False if the device is gone.
     async fn set_platform(
         &mut self,
         registration: &RegistrationId,
         platform: Platform,
         now: i64,
-    ) -> Result<(), sqlx::Error>;
+    ) -> Result<bool, sqlx::Error>;
 
     async fn seen(&mut self, registration: &RegistrationId, at: i64) -> Result<(), sqlx::Error>;
 
@@ -129,39 +133,39 @@ macro_rules! implement {
                 Ok(done.rows_affected() > 0)
             }
 
-            async fn replace_secret(
+            async fn lock_replaceable(
                 &mut self,
                 registration: &RegistrationId,
                 secret: &SecretHash,
-                replaceable: bool,
-            ) -> Result<(), sqlx::Error> {
-                sqlx::query(
-                    "UPDATE accounts_device SET secret_hash = $2, replaceable = $3
-                     WHERE registration_id = $1",
+            ) -> Result<bool, sqlx::Error> {
+                let done = sqlx::query(
+                    "UPDATE accounts_device SET replaceable = replaceable
+                     WHERE registration_id = $1 AND secret_hash = $2 AND replaceable",
                 )
                 .bind(registration.as_str())
                 .bind(secret)
-                .bind(replaceable)
                 .execute(self)
                 .await?;
-                Ok(())
+                Ok(done.rows_affected() > 0)
             }
 
             async fn came_back(
                 &mut self,
                 registration: &RegistrationId,
+                secret: &SecretHash,
                 now: i64,
-            ) -> Result<(), sqlx::Error> {
-                sqlx::query(
+            ) -> Result<bool, sqlx::Error> {
+                let done = sqlx::query(
                     "UPDATE accounts_device
-                     SET replaceable = FALSE, lasting = NOT assigned, last_seen = $2
-                     WHERE registration_id = $1",
+                     SET replaceable = FALSE, lasting = NOT assigned, last_seen = $3
+                     WHERE registration_id = $1 AND secret_hash = $2",
                 )
                 .bind(registration.as_str())
+                .bind(secret)
                 .bind(now)
                 .execute(self)
                 .await?;
-                Ok(())
+                Ok(done.rows_affected() > 0)
             }
 
             async fn set_platform(
@@ -169,8 +173,8 @@ macro_rules! implement {
                 registration: &RegistrationId,
                 platform: Platform,
                 now: i64,
-            ) -> Result<(), sqlx::Error> {
-                sqlx::query(
+            ) -> Result<bool, sqlx::Error> {
+                let done = sqlx::query(
                     "UPDATE accounts_device SET platform = $2, last_seen = $3
                      WHERE registration_id = $1",
                 )
@@ -179,7 +183,7 @@ macro_rules! implement {
                 .bind(now)
                 .execute(self)
                 .await?;
-                Ok(())
+                Ok(done.rows_affected() > 0)
             }
 
             async fn seen(

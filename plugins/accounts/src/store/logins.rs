@@ -49,6 +49,9 @@ pub(crate) trait Logins: Send {
         now: i64,
     ) -> Result<(), sqlx::Error>;
 
+    /// Whether a user is logged in on the device.
+    async fn has_login(&mut self, registration: &RegistrationId) -> Result<bool, sqlx::Error>;
+
     /// Who is logged in on the device, or was within a day.
     async fn users_on(&mut self, registration: &RegistrationId)
     -> Result<Vec<String>, sqlx::Error>;
@@ -105,7 +108,7 @@ macro_rules! implement {
                 user: &Username,
             ) -> Result<Vec<ActiveLogin>, sqlx::Error> {
                 sqlx::query_as(
-                    "SELECT d.registration_id, d.client_id, d.platform
+                    "SELECT d.registration_id, d.client_id, d.platform, d.assigned
                      FROM accounts_token t
                      JOIN accounts_device d ON d.registration_id = t.registration_id
                      JOIN accounts_user u ON u.app_key = t.app_key AND u.username = t.username
@@ -189,6 +192,20 @@ macro_rules! implement {
                 .execute(self)
                 .await?;
                 Ok(())
+            }
+
+            async fn has_login(
+                &mut self,
+                registration: &RegistrationId,
+            ) -> Result<bool, sqlx::Error> {
+                let logins: i64 = sqlx::query_scalar(
+                    "SELECT COUNT(*) FROM accounts_token
+                     WHERE registration_id = $1 AND revoked_at IS NULL",
+                )
+                .bind(registration.as_str())
+                .fetch_one(self)
+                .await?;
+                Ok(logins > 0)
             }
 
             async fn users_on(

@@ -1,8 +1,10 @@
 //! What rows hold, typed.
 
+use std::fmt;
+
 use partyline_plugin::{DeviceKey, Owner};
 use partyline_protocol::{
-    AppKey, ClientId, IdError, KickReason, Platform, RegistrationId, Username,
+    AppKey, Class, ClientId, IdError, KickReason, Platform, RegistrationId, Username,
 };
 use sqlx::FromRow;
 
@@ -25,12 +27,21 @@ pub(crate) struct App {
     pub(crate) created_at: i64,
 }
 
-/// A user, as a login needs it.
-#[derive(Debug, Clone, FromRow)]
+/// A user, as a login needs it. Its `Debug` leaves the password's hash out.
+#[derive(Clone, FromRow)]
 pub(crate) struct User {
     pub(crate) password_phc: String,
     pub(crate) generation: i64,
     pub(crate) disabled: bool,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("generation", &self.generation)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whose client-id space a device is in; as text, empty for those that prove their own secret.
@@ -90,6 +101,21 @@ impl Device {
     pub(crate) fn platform(&self) -> Platform {
         Platform::parse(&self.platform)
     }
+
+    /// The class of logins on it.
+    pub(crate) fn class(&self) -> Class {
+        class(self.platform(), self.assigned)
+    }
+}
+
+/// A client id that the broker made up has no class of its own: nobody comes back to it, so a kick
+/// and its ban would find a new client id each time, and two such clients kick each other for ever.
+fn class(platform: Platform, assigned: bool) -> Class {
+    if assigned {
+        Class::Other
+    } else {
+        platform.class()
+    }
 }
 
 /// The key of the session of a device in this place.
@@ -117,12 +143,13 @@ pub(crate) struct ActiveLogin {
     pub(crate) registration: RegistrationId,
     #[sqlx(try_from = "String")]
     pub(crate) client_id: ClientId,
-    pub(crate) platform: String,
+    platform: String,
+    assigned: bool,
 }
 
 impl ActiveLogin {
-    pub(crate) fn platform(&self) -> Platform {
-        Platform::parse(&self.platform)
+    pub(crate) fn class(&self) -> Class {
+        class(Platform::parse(&self.platform), self.assigned)
     }
 }
 

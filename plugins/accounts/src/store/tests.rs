@@ -51,19 +51,26 @@ suite! {
         a_first_contact_can_be_repeated,
         an_issued_secret_is_replaceable_until_used,
         contacts_side_by_side_make_one_device,
+        a_replaced_device_is_another_and_the_old_one_gone,
+        a_device_with_a_login_is_not_replaced,
+        a_device_that_changed_since_it_was_read_is_judged_anew,
         assigned_ids_never_last,
-        new_devices_are_limited_per_address,
+        passing_devices_are_counted_per_address_across_apps,
         only_a_proof_settles_a_device_that_may_not_register;
     logins:
         a_login_has_one_token_a_device,
         a_newer_login_of_the_class_ends_the_older,
+        assigned_ids_displace_nobody_and_are_displaced_by_nobody,
+        a_login_that_names_no_platform_keeps_the_devices,
+        a_login_stores_the_password_at_the_present_cost,
         logins_of_one_class_side_by_side_leave_one,
         a_ban_refuses_until_it_ends_or_is_cleared,
         the_device_limit_counts_logins,
         a_changed_password_ends_tokens_and_logins_in_progress,
         a_disabled_user_is_nowhere_logged_in,
         the_last_user_of_a_device_is_the_only_one,
-        a_kick_is_for_own_devices_and_happens_once;
+        a_kick_is_for_own_devices_and_happens_once,
+        a_repeated_request_kicks_once_within_a_day;
     upkeep:
         devices_that_never_came_back_are_found_and_removed,
         a_removed_device_is_forgotten_by_the_streams,

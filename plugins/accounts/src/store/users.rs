@@ -41,6 +41,14 @@ pub(crate) trait Users: Send {
         phc: &str,
     ) -> Result<bool, sqlx::Error>;
 
+    /// Stores the hash of the same password at another cost.
+    async fn set_phc(
+        &mut self,
+        app: &AppKey,
+        name: &Username,
+        phc: &str,
+    ) -> Result<(), sqlx::Error>;
+
     /// Locks the user until the commit, if they still are who was verified: logins of one user
     /// happen one after the other, so that no two of one class miss each other.
     async fn begin_login(
@@ -139,6 +147,24 @@ macro_rules! implement {
                 .execute(self)
                 .await?;
                 Ok(done.rows_affected() > 0)
+            }
+
+            async fn set_phc(
+                &mut self,
+                app: &AppKey,
+                name: &Username,
+                phc: &str,
+            ) -> Result<(), sqlx::Error> {
+                sqlx::query(
+                    "UPDATE accounts_user SET password_phc = $3
+                     WHERE app_key = $1 AND username = $2",
+                )
+                .bind(app.as_str())
+                .bind(name.as_str())
+                .bind(phc)
+                .execute(self)
+                .await?;
+                Ok(())
             }
 
             async fn begin_login(

@@ -2,7 +2,8 @@
 
 use partyline_plugin::services::UserState;
 use partyline_plugin::{AuthVerdict, Reason};
-use partyline_protocol::KickReason;
+use partyline_protocol::{Done, KickReason, names};
+use serde_json::json;
 
 use crate::support::{World, eventually, read_notice, user};
 
@@ -15,7 +16,7 @@ async fn a_changed_password_ends_every_login() {
     let bobby = world.user("bobby", "phone").await;
     let (other_process, alice) = (world.other_process(), user("alice"));
     other_process
-        .set_password(&world.app.app_key, &alice, "new password")
+        .set_password(&world.app.app_key, &alice, Some("new password"))
         .await
         .unwrap();
     eventually!(!world.broker.is_open(phone.id()) && !world.broker.is_open(device.id()));
@@ -39,14 +40,11 @@ async fn a_disabled_user_is_kicked_and_comes_back_when_enabled() {
     let phone = world.user("alice", "phone").await;
     let (other_process, alice) = (world.other_process(), user("alice"));
     let app = &world.app.app_key;
-    other_process.disable_user(app, &alice, true).await.unwrap();
+    other_process.disable_user(app, &alice).await.unwrap();
     eventually!(world.broker.kick_of(phone.id()).is_some());
     let kick = world.broker.kick_of(phone.id()).unwrap();
     assert_eq!(kick.message.as_deref(), Some("disabled"));
-    other_process
-        .disable_user(app, &alice, false)
-        .await
-        .unwrap();
+    other_process.enable_user(app, &alice).await.unwrap();
     let by_token = world.user_request("alice", "phone", &phone.token());
     assert_eq!(
         world.refused(&by_token).await,
@@ -67,7 +65,7 @@ async fn a_connection_on_its_way_in_does_not_outlive_the_change() {
     };
     let (other_process, alice) = (world.other_process(), user("alice"));
     other_process
-        .disable_user(&world.app.app_key, &alice, true)
+        .disable_user(&world.app.app_key, &alice)
         .await
         .unwrap();
     eventually!(!world.broker.is_open(witness.id()));
@@ -101,6 +99,19 @@ async fn a_deleted_user_is_kicked_and_their_stream_forgotten() {
 }
 
 #[tokio::test]
+async fn a_stream_that_can_not_forget_keeps_no_other_waiting() {
+    let world = World::new().await;
+    let app = &world.app.app_key;
+    *world.streams.stubborn.lock() = Some(user("alice"));
+    for name in ["alice", "bobby"] {
+        world.directory.delete_user(app, &user(name)).await.unwrap();
+    }
+    eventually!(world.streams.forgotten() == ["user bobby"]);
+    *world.streams.stubborn.lock() = None;
+    eventually!(world.streams.forgotten() == ["user bobby", "user alice"]);
+}
+
+#[tokio::test]
 async fn a_deleted_app_is_dropped_and_its_streams_forgotten() {
     let world = World::new().await;
     world.device("phone", "sixteen bytes ok").await;
@@ -121,13 +132,35 @@ async fn the_accounts_service_notices_changes_of_other_processes() {
     let states = || async { accounts.users(app, &names).await.unwrap() };
     assert_eq!(states().await, [Some(UserState::Active), None]);
     other_process.add_user(app, &names[1], None).await.unwrap();
-    other_process
-        .disable_user(app, &names[0], true)
-        .await
-        .unwrap();
+    other_process.disable_user(app, &names[0]).await.unwrap();
     let expected = [Some(UserState::Disabled), Some(UserState::Active)];
     eventually!(states().await == expected);
     // This process sees its own changes at once.
     world.directory.delete_user(app, &names[1]).await.unwrap();
     assert_eq!(states().await, [Some(UserState::Disabled), None]);
+}
+
+#[tokio::test]
+async fn a_deleted_users_own_devices_end_also_where_nobody_is_logged_in() {
+    let world = World::new().await;
+    let (app, alice) = (&world.app.app_key, user("alice"));
+    let (out, device) = (
+        world.user("alice", "out").await,
+        world.device("device", "sixteen bytes ok").await,
+    );
+    world.login(device.id(), "alice").await.unwrap();
+    let bobby = world.user("bobby", "out").await;
+    for session in [out.id(), device.id(), bobby.id()] {
+        let logout = world.command::<Done>(session, names::SESSION_LOGOUT, json!({}));
+        logout.await.unwrap();
+    }
+    world
+        .other_process()
+        .delete_user(app, &alice)
+        .await
+        .unwrap();
+    eventually!(!world.broker.is_open(out.id()));
+    let kick = world.broker.kick_of(out.id()).unwrap();
+    assert_eq!(kick.message.as_deref(), Some("deleted"));
+    assert!(world.broker.is_open(device.id()) && world.broker.is_open(bobby.id()));
 }

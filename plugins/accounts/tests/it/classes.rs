@@ -1,7 +1,7 @@
 //! Classes, kicks, and how long a kicked user is refused.
 
 use partyline_plugin::Reason;
-use partyline_protocol::{ErrorCode, KickReason, names};
+use partyline_protocol::{Class, ErrorCode, KickReason, names};
 use serde_json::{Value, json};
 
 use crate::support::{World, name_property, read_notice};
@@ -11,7 +11,12 @@ const OWN: &str = "sixteen bytes ok";
 #[tokio::test]
 async fn within_a_class_a_newer_login_kicks_the_older() {
     let world = World::new().await;
-    for (older, newer) in [("android", "ios"), ("windows", "linux"), ("web", "web")] {
+    for (older, newer) in [
+        ("android", "ios"),
+        ("windows", "linux"),
+        ("web", "web"),
+        ("mobile", "a"),
+    ] {
         let first = world
             .user_on("alice", &format!("first-{older}"), older)
             .await;
@@ -49,6 +54,47 @@ async fn devices_without_a_platform_do_not_kick_each_other() {
     let two = world.user_on("alice", "two", "toaster").await;
     world.user_on("alice", "three", "").await;
     assert!(world.broker.is_open(one.id()) && world.broker.is_open(two.id()));
+}
+
+#[tokio::test]
+async fn client_ids_made_up_by_the_broker_kick_nobody_and_are_kicked_by_nobody() {
+    let world = World::new().await;
+    let phone = world.connect(&named(&world, "phone")).await;
+    let mut assigned = Vec::new();
+    for id in ["auto-1", "auto-2"] {
+        let mut request = named(&world, id);
+        request.client_id_assigned = true;
+        let connected = world.connect(&request).await;
+        let login = connected.session.principal.user.as_ref().unwrap();
+        assert_eq!(login.class, Class::Other);
+        assigned.push(connected);
+    }
+    assert!(world.broker.is_open(phone.id()));
+    world.connect(&named(&world, "tablet")).await;
+    assert!(!world.broker.is_open(phone.id()));
+    for connected in &assigned {
+        assert!(world.broker.is_open(connected.id()));
+    }
+    // Also when they come back with their tokens.
+    let back = world.user_request("alice", "auto-1", &assigned[0].token());
+    world.connect(&back).await;
+    assert!(world.broker.is_open(assigned[1].id()));
+}
+
+#[tokio::test]
+async fn a_repeated_request_to_kick_does_not_kick_again() {
+    let world = World::new().await;
+    let desk = world.user("alice", "desk").await;
+    let phone = world.user("alice", "phone").await;
+    let kick = json!({ "id": "7", "registration_id": phone.registration() });
+    let kick = || world.command::<Value>(desk.id(), names::SESSION_KICK, kick.clone());
+    kick().await.unwrap();
+    assert!(!world.broker.is_open(phone.id()));
+    world.clock.advance_ms(60_000);
+    let back = world.user("alice", "phone").await;
+    assert_eq!(back.registration(), phone.registration());
+    kick().await.unwrap();
+    assert!(world.broker.is_open(back.id()));
 }
 
 #[tokio::test]
@@ -103,12 +149,12 @@ async fn a_kicked_user_is_refused_from_that_device_for_60_s_also_with_the_passwo
 }
 
 #[tokio::test]
-async fn the_time_doubles_with_each_kick() {
+async fn the_time_doubles_with_each_kick_up_to_an_hour() {
     let world = World::new().await;
     let phone = named(&world, "phone");
     let tablet = named(&world, "tablet");
     world.connect(&phone).await;
-    for seconds in [60, 120, 240] {
+    for seconds in [60, 120, 240, 480, 960, 1920, 3600] {
         world.connect(&tablet).await;
         world.clock.advance_ms((seconds - 1) * 1000);
         assert_eq!(world.refused(&phone).await, Reason::Banned, "{seconds}");

@@ -1,9 +1,13 @@
 //! `{appkey}`: devices.
 
+use std::num::NonZeroU32;
+
 use partyline_accounts::Registration;
 use partyline_plugin::{AuthVerdict, Owner, Reason, Role};
+use partyline_protocol::{LoggedIn, names};
+use serde_json::{Value, json};
 
-use crate::support::{World, eventually, name_property};
+use crate::support::{World, contents, eventually, name_property, user};
 
 const OWN: &str = "sixteen bytes ok";
 const HOURS_24: i64 = 24 * 3_600_000;
@@ -73,15 +77,46 @@ async fn a_device_without_a_secret_is_issued_one_that_is_replaceable_until_used(
     let empty = world
         .connect(&world.device_request("phone", Some("")))
         .await;
-    assert_eq!(empty.registration(), lost.registration());
+    assert_ne!(empty.registration(), lost.registration(), "another device");
     assert_ne!(empty.notice.device_secret, lost.notice.device_secret);
-    let secret = empty.notice.device_secret.unwrap();
+    let secret = empty.notice.device_secret.clone().unwrap();
     let used = world.device("phone", secret.expose()).await;
     assert_eq!(used.notice.device_secret, None, "only when newly issued");
+    assert_eq!(used.registration(), empty.registration());
     assert_eq!(world.refused(&none).await, Reason::BadUserNameOrPassword);
     let old = lost.notice.device_secret.unwrap();
     let old = world.device_request("phone", Some(old.expose()));
     assert_eq!(world.refused(&old).await, Reason::BadUserNameOrPassword);
+}
+
+#[tokio::test]
+async fn guessing_a_client_id_takes_over_no_session_tags_or_pushes() {
+    let world = World::new().await;
+    let none = world.device_request("phone", None);
+    let phone = world.connect(&none).await;
+    world.login(phone.id(), "alice").await.unwrap();
+    for guess in [None, Some(OWN)] {
+        let guess = world.device_request("phone", guess);
+        assert_eq!(world.refused(&guess).await, Reason::BadUserNameOrPassword);
+    }
+    assert!(world.broker.is_open(phone.id()));
+    assert_eq!(world.username_of(phone.id()), Some(user("alice")));
+
+    // Without a user, the broker's answer may have been lost: whoever comes gets another device.
+    let logout = world.command::<Value>(phone.id(), names::SESSION_LOGOUT, json!({}));
+    logout.await.unwrap();
+    let guesser = world.connect(&none).await;
+    assert_ne!(guesser.registration(), phone.registration());
+    let forgotten = format!("device alice {}", phone.registration());
+    eventually!(world.streams.forgotten().contains(&forgotten));
+    let old = phone.notice.device_secret.unwrap();
+    let old = world.device_request("phone", Some(old.expose()));
+    let verdict = world.judge(&old).await;
+    assert!(
+        matches!(&verdict, AuthVerdict::Allow(admission)
+            if admission.principal.registration.as_ref() != Some(guesser.registration())),
+        "it replaces the guesser in turn, as anybody may: {verdict:?}"
+    );
 }
 
 #[tokio::test]
@@ -147,6 +182,135 @@ async fn first_contacts_are_limited_per_address() {
     assert_eq!(world.refused(&third).await, Reason::QuotaExceeded);
     third.peer = "192.0.2.2:1".parse().unwrap();
     world.connect(&third).await;
+}
+
+#[tokio::test]
+async fn first_contacts_are_limited_per_address_also_if_the_devices_come_back() {
+    let world = World::with(|config| {
+        config.devices.contact_burst = NonZeroU32::new(3).unwrap();
+        config.devices.contact_seconds = NonZeroU32::new(10).unwrap();
+    })
+    .await;
+    for id in ["one", "two"] {
+        world.device(id, OWN).await;
+        world.device(id, OWN).await;
+    }
+    let reissued = world.device_request("three", None);
+    world.connect(&reissued).await;
+    let rate = Reason::ConnectionRateExceeded;
+    assert_eq!(world.refused(&reissued).await, rate, "a second secret");
+    let mut fourth = world.device_request("four", Some(OWN));
+    assert_eq!(world.refused(&fourth).await, rate);
+    world.device("one", OWN).await;
+    fourth.peer = "192.0.2.2:1".parse().unwrap();
+    world.connect(&fourth).await;
+    world.clock.advance_ms(10_000);
+    world.connect(&reissued).await;
+    assert_eq!(world.refused(&reissued).await, rate, "one in 10 s");
+}
+
+#[tokio::test]
+async fn first_contacts_in_all_apps_count_together() {
+    let world = World::with(|config| {
+        config.devices.passing_per_address = 1;
+        config.devices.new_app_registration = Registration::Open;
+    })
+    .await;
+    world.device("phone", OWN).await;
+    let app = world.directory.create_app("other").await.unwrap().app_key;
+    let mut elsewhere = world.device_request("phone", Some(OWN));
+    elsewhere.username = Some(app.as_str().into());
+    assert_eq!(world.refused(&elsewhere).await, Reason::QuotaExceeded);
+    elsewhere.peer = "192.0.2.2:1".parse().unwrap();
+    world.connect(&elsewhere).await;
+}
+
+#[tokio::test]
+async fn the_demo_app_is_open_and_new_apps_are_closed() {
+    let world = World::new().await;
+    world.directory.create_app("new").await.unwrap();
+    let apps = world.directory.apps().await.unwrap();
+    let registrations = |app: &partyline_accounts::AppInfo| (app.name.clone(), app.registration);
+    let mut registrations: Vec<_> = apps.iter().map(registrations).collect();
+    registrations.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [
+        ("demo".to_owned(), Registration::Open),
+        ("new".to_owned(), Registration::Closed),
+    ];
+    assert_eq!(registrations, expected);
+}
+
+#[tokio::test]
+async fn refused_devices_write_nothing_and_are_limited() {
+    let world = World::with(|config| {
+        config.failures.account_burst = NonZeroU32::new(2).unwrap();
+        config.failures.address_burst = NonZeroU32::new(3).unwrap();
+    })
+    .await;
+    world.device("phone", OWN).await;
+    world.device("phone", OWN).await;
+    world.device("tablet", OWN).await;
+    let issued = world.connect(&world.device_request("issued", None)).await;
+    world.login(issued.id(), "alice").await.unwrap();
+    let before = world.database.commits();
+    let wrong = |id| world.device_request(id, Some("another 16 bytes"));
+    let (bad, rate) = (
+        Reason::BadUserNameOrPassword,
+        Reason::ConnectionRateExceeded,
+    );
+    assert_eq!(world.refused(&wrong("phone")).await, bad);
+    let mut sits_on = world.user_request("alice", "phone", "password");
+    name_property(&mut sits_on, "device_secret", "another 16 bytes");
+    assert_eq!(world.refused(&sits_on).await, bad);
+    assert_eq!(world.refused(&wrong("phone")).await, rate, "the device");
+    assert_eq!(world.refused(&wrong("issued")).await, bad);
+    assert_eq!(world.refused(&wrong("tablet")).await, rate, "the address");
+    let password = world.user_request("bobby", "phone", "password");
+    assert_eq!(world.refused(&password).await, rate, "also for passwords");
+    assert_eq!(world.database.commits(), before);
+    // Its own secret always lets a device in.
+    world.device("phone", OWN).await;
+}
+
+#[tokio::test]
+async fn secrets_are_stored_hashed() {
+    let world = World::new().await;
+    let app = &world.app.app_key;
+    let token = Registration::Token;
+    let registration = world.directory.set_registration(app, token).await;
+    let registration = registration.unwrap().unwrap();
+    let chosen = "a password of her own";
+    let alice = user("alice");
+    let set = world.directory.set_password(app, &alice, Some(chosen));
+    set.await.unwrap();
+    let mut request = world.device_request("phone", Some(OWN));
+    name_property(&mut request, "registration_token", registration.expose());
+    let own = world.connect(&request).await;
+    let login = json!({ "username": "alice", "password": chosen });
+    let login: LoggedIn = world
+        .command(own.id(), names::SESSION_LOGIN, login)
+        .await
+        .unwrap();
+    let issued = world.device_request("issued", Some(registration.expose()));
+    let issued = world.connect(&issued).await.notice.device_secret.unwrap();
+
+    let stored = contents(&world.database).await.to_lowercase();
+    let holds = |text: &str| {
+        // Binary columns are shown in hexadecimal digits.
+        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        stored.contains(&text.to_lowercase()) || stored.contains(&digits)
+    };
+    assert!(holds("alice") && holds(own.registration().as_str()) && holds("$argon2id$"));
+    for secret in [
+        chosen,
+        OWN,
+        registration.expose(),
+        issued.expose(),
+        login.token.unwrap().expose(),
+        world.app.master_secret.expose(),
+    ] {
+        assert!(!holds(secret), "{secret}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `$session`, and the same in the CONNACK.
 
-use partyline_plugin::{Audience, Broker, Qos};
+use partyline_plugin::{Audience, AuthVerdict, Broker, Qos};
 use partyline_protocol::names;
 
 use crate::support::{World, user};
@@ -88,6 +88,26 @@ async fn a_connection_that_never_subscribed_leaves_nothing_to_the_next() {
         .connect(&world.user_request("alice", "phone", &token))
         .await;
     assert_eq!(world.subscribe(next.id()).await.token, None);
+}
+
+#[tokio::test]
+async fn what_is_issued_to_the_next_connection_is_not_said_on_the_one_before() {
+    let world = World::new().await;
+    let first = world.user("alice", "phone").await;
+    let request = world.user_request("alice", "phone", "password");
+    let AuthVerdict::Allow(admission) = world.judge(&request).await else {
+        panic!("not let in");
+    };
+    // The next one is on its way in; the first still holds the session.
+    assert_eq!(world.subscribe(first.id()).await.token, None);
+    let logout = world.command::<partyline_protocol::Done>(
+        first.id(),
+        names::SESSION_LOGOUT,
+        serde_json::json!({}),
+    );
+    logout.await.unwrap();
+    let next = world.broker.open(&request, *admission);
+    assert!(world.subscribe(next.id).await.token.is_some());
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use partyline_plugin::{AuthVerdict, Reason};
-use partyline_protocol::ErrorCode;
+use partyline_plugin::database::Pool;
+use partyline_plugin::{AuthVerdict, Reason, sqlx};
+use partyline_protocol::{ErrorCode, names};
 
 use crate::support::{World, user};
 
@@ -36,7 +37,7 @@ async fn disabled_shows_only_after_a_right_password() {
     let token = world.user("alice", "phone").await.token();
     world
         .directory
-        .disable_user(&world.app.app_key, &user("alice"), true)
+        .disable_user(&world.app.app_key, &user("alice"))
         .await
         .unwrap();
     let refused = |password| {
@@ -125,6 +126,103 @@ async fn passwords_wait_in_a_bounded_queue_that_tokens_never_enter() {
     };
     assert!(busy(&one) != busy(&two), "{one:?} {two:?}");
     assert!(matches!(by_token, AuthVerdict::Allow(_)), "{by_token:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_user_takes_a_place_in_the_queue_like_a_wrong_password() {
+    let world = World::with(|config| {
+        config.passwords.at_once = 1;
+        config.passwords.queue = 0;
+        config.passwords.memory_kib = 65_536;
+    })
+    .await;
+    for name in ["alice", "nobody"] {
+        let [one, two] = ["one", "two"].map(|id| world.user_request(name, id, "wrong one"));
+        let (one, two) = tokio::join!(world.refused(&one), world.refused(&two));
+        let mut answers = [one, two];
+        answers.sort_unstable_by_key(|reason| reason.code());
+        let expected = [Reason::BadUserNameOrPassword, Reason::ServerBusy];
+        assert_eq!(answers, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_passwords_side_by_side_do_not_pass_the_limit() {
+    let world = World::with(|config| config.failures.account_burst = burst(3)).await;
+    let wrong = world.user_request("alice", "phone", "wrong one");
+    let answers = futures_util::future::join_all((0..20).map(|_| world.refused(&wrong))).await;
+    let count = |reason| answers.iter().filter(|answer| **answer == reason).count();
+    assert_eq!(count(Reason::BadUserNameOrPassword), 3);
+    assert_eq!(count(Reason::ConnectionRateExceeded), 17);
+    // And leave no debt beyond the burst.
+    world.clock.advance_ms(20_000);
+    assert_eq!(world.refused(&wrong).await, Reason::BadUserNameOrPassword);
+}
+
+#[tokio::test]
+async fn right_passwords_and_impossible_ones_do_not_count() {
+    let world = World::with(|config| {
+        config.failures.account_burst = burst(1);
+        config.failures.address_burst = burst(1);
+    })
+    .await;
+    for _ in 0..3 {
+        world.user("alice", "phone").await;
+        let short = world.user_request("alice", "phone", "abc");
+        assert_eq!(world.refused(&short).await, Reason::BadUserNameOrPassword);
+    }
+}
+
+#[tokio::test]
+async fn a_kicked_phone_that_comes_back_by_itself_soon_costs_no_hash() {
+    let world = World::with(|config| config.failures.account_burst = burst(3)).await;
+    let phone = world.user_request("alice", "phone", "password");
+    let desk = world.user("alice", "desk").await;
+    let kicked = world.connect(&phone).await;
+    let kick = serde_json::json!({ "registration_id": kicked.registration() });
+    let kick = world.command::<partyline_protocol::Done>(desk.id(), names::SESSION_KICK, kick);
+    kick.await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(world.refused(&phone).await, Reason::Banned);
+    }
+    assert_eq!(world.refused(&phone).await, Reason::ConnectionRateExceeded);
+    // Nobody else is hit, and the tap of the user helps at once.
+    world.user("alice", "desk").await;
+    world.user("bobby", "phone").await;
+    let device = world.device("phone", "sixteen bytes ok").await;
+    world.login(device.id(), "alice").await.unwrap();
+    world.clock.advance_ms(60_000);
+    world.connect(&phone).await;
+}
+
+#[tokio::test]
+async fn a_password_is_stored_at_the_present_cost_once_it_is_proven() {
+    let world = World::new().await;
+    let mut config = partyline_accounts::Config::for_test();
+    config.passwords.passes = 3;
+    let (database, clock) = (world.database.clone(), world.clock.clone());
+    let other = partyline_accounts::Directory::new(database, clock, config).unwrap();
+    let (app, alice) = (&world.app.app_key, user("alice"));
+    other
+        .set_password(app, &alice, Some("password"))
+        .await
+        .unwrap();
+    let cost = async || {
+        let Pool::Sqlite { reader, .. } = world.database.pool() else {
+            panic!("not SQLite");
+        };
+        let phc = "SELECT password_phc FROM accounts_user WHERE username = 'alice'";
+        let phc: String = sqlx::query_scalar(phc).fetch_one(reader).await.unwrap();
+        phc.split('$').nth(3).map(str::to_owned)
+    };
+    assert_eq!(cost().await.as_deref(), Some("m=8,t=3,p=1"));
+    world
+        .refused(&world.user_request("alice", "phone", "wrong one"))
+        .await;
+    assert_eq!(cost().await.as_deref(), Some("m=8,t=3,p=1"));
+    world.user("alice", "phone").await;
+    assert_eq!(cost().await.as_deref(), Some("m=8,t=1,p=1"));
+    world.user("alice", "phone").await;
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! Login, logout and devices on an open connection.
 
+use std::sync::atomic::Ordering;
+
 use partyline_plugin::Reason;
 use partyline_protocol::{Class, DeviceList, Done, ErrorCode, LoggedIn, Platform, names};
 use serde_json::json;
 
-use crate::support::{World, name_property, user};
+use crate::support::{World, eventually, name_property, user};
 
 const OWN: &str = "sixteen bytes ok";
 
@@ -106,6 +108,44 @@ async fn logins_of_one_connection_happen_in_order() {
         bobby.unwrap();
         assert_eq!(world.username_of(phone.id()), Some(user("bobby")));
     }
+}
+
+#[tokio::test]
+async fn devices_and_kick_see_the_login_before_them() {
+    let world = World::new().await;
+    let phone = world.device("phone", OWN).await;
+    let tablet = world.user("alice", "tablet").await;
+    let kick = json!({ "registration_id": tablet.registration() });
+    let (login, devices, kick) = tokio::join!(
+        biased;
+        world.login(phone.id(), "alice"),
+        world.command::<DeviceList>(phone.id(), names::SESSION_DEVICES, json!({})),
+        world.command::<Done>(phone.id(), names::SESSION_KICK, kick),
+    );
+    login.unwrap();
+    assert_eq!(devices.unwrap().devices.len(), 2);
+    kick.unwrap();
+    assert!(!world.broker.is_open(tablet.id()));
+}
+
+#[tokio::test]
+async fn a_login_is_answered_after_the_user_has_changed() {
+    let world = World::new().await;
+    let phone = world.device("phone", OWN).await;
+    let held = world.broker.gate.write().await;
+    let login = world.login(phone.id(), "alice");
+    let begun = async {
+        eventually!(world.broker.changing.load(Ordering::Relaxed) == 1);
+    };
+    tokio::pin!(login);
+    tokio::select! {
+        biased;
+        answer = &mut login => panic!("answered too early: {answer:?}"),
+        () = begun => assert_eq!(world.username_of(phone.id()), None),
+    }
+    drop(held);
+    login.await.unwrap();
+    assert_eq!(world.username_of(phone.id()), Some(user("alice")));
 }
 
 #[tokio::test]

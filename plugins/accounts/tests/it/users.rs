@@ -4,7 +4,7 @@ use partyline_plugin::{Owner, Reason};
 use partyline_protocol::{Class, ErrorCode, names};
 use serde_json::json;
 
-use crate::support::{World, name_property, user};
+use crate::support::{World, eventually, name_property, user};
 
 const OWN: &str = "sixteen bytes ok";
 
@@ -160,9 +160,33 @@ async fn the_class_is_that_of_the_platform_and_stays_with_the_token() {
     assert_eq!(class(&none), Some(Class::Other));
     let phone = world.user_on("alice", "phone", "a").await;
     assert_eq!(class(&phone), Some(Class::Mobile));
-    // 3.1.1 can't name it again.
-    let back = world
-        .connect(&world.user_request("alice", "phone", &phone.token()))
-        .await;
-    assert_eq!(class(&back), Some(Class::Mobile));
+    // 3.1.1 can't name it again, neither by token nor by password.
+    for proof in [&*phone.token(), "password"] {
+        let back = world.user_request("alice", "phone", proof);
+        assert_eq!(class(&world.connect(&back).await), Some(Class::Mobile));
+    }
+    let named = world.user_on("alice", "phone", "toaster").await;
+    assert_eq!(class(&named), Some(Class::Other), "named anew");
+}
+
+#[tokio::test]
+async fn room_for_a_device_is_made_by_one_that_is_not_connected() {
+    let world = World::with(|config| config.devices.per_user = 2).await;
+    let logout = async |session| {
+        let logout = world.command::<serde_json::Value>(session, names::SESSION_LOGOUT, json!({}));
+        logout.await.unwrap();
+    };
+    let (open, gone) = (
+        world.user("alice", "open").await,
+        world.user("alice", "gone").await,
+    );
+    logout(open.id()).await;
+    logout(gone.id()).await;
+    world.broker.close(gone.id());
+    world.user("alice", "new").await;
+    let forgotten = format!("device alice {}", gone.registration());
+    eventually!(world.streams.forgotten().contains(&forgotten));
+    // The connection goes on where it was.
+    world.login(open.id(), "alice").await.unwrap();
+    assert_eq!(world.streams.forgotten(), [forgotten]);
 }

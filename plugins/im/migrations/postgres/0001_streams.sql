@@ -20,6 +20,9 @@ CREATE TABLE im_cursor (
     stream BIGINT NOT NULL,
     device TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
+    -- 1 while the device is where the others were when it came, and acknowledged nothing: then it
+    -- may still have the kept history.
+    untouched BIGINT NOT NULL,
     PRIMARY KEY (stream, device)
 );
 
@@ -28,7 +31,9 @@ CREATE TABLE im_conversation (
     -- The same for all members: kind, and both members in order for a single chat. Sorted by its
     -- bytes, because all of an app's are found by their common beginning.
     name TEXT COLLATE "C" NOT NULL UNIQUE,
-    last BIGINT NOT NULL
+    last BIGINT NOT NULL,
+    -- How many messages are for offline delivery.
+    kept BIGINT NOT NULL
 );
 
 -- Who is in a conversation, by stream; `joined` is the first message of the conversation that the
@@ -45,6 +50,9 @@ CREATE TABLE im_message (
     id BIGINT PRIMARY KEY,
     conversation BIGINT NOT NULL,
     seq BIGINT NOT NULL,
+    -- How many messages for offline delivery the conversation had with this one, so that those
+    -- that are not don't count among the newest.
+    kept BIGINT NOT NULL,
     sender_app TEXT COLLATE "C" NOT NULL,
     sender TEXT COLLATE "C" NOT NULL,
     client_msg_id TEXT COLLATE "C",

@@ -20,6 +20,9 @@ CREATE TABLE im_cursor (
     stream INTEGER NOT NULL,
     device TEXT NOT NULL,
     seq INTEGER NOT NULL,
+    -- 1 while the device is where the others were when it came, and acknowledged nothing: then it
+    -- may still have the kept history.
+    untouched INTEGER NOT NULL,
     PRIMARY KEY (stream, device)
 ) STRICT, WITHOUT ROWID;
 
@@ -27,7 +30,9 @@ CREATE TABLE im_conversation (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     -- The same for all members: kind, and both members in order for a single chat.
     name TEXT NOT NULL UNIQUE,
-    last INTEGER NOT NULL
+    last INTEGER NOT NULL,
+    -- How many messages are for offline delivery.
+    kept INTEGER NOT NULL
 ) STRICT;
 
 -- Who is in a conversation, by stream; `joined` is the first message of the conversation that the
@@ -44,6 +49,9 @@ CREATE TABLE im_message (
     id INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL,
     seq INTEGER NOT NULL,
+    -- How many messages for offline delivery the conversation had with this one, so that those
+    -- that are not don't count among the newest.
+    kept INTEGER NOT NULL,
     sender_app TEXT NOT NULL,
     sender TEXT NOT NULL,
     client_msg_id TEXT,

@@ -15,11 +15,19 @@ impl Im {
     ) -> Result<Acked, RequestError> {
         user_of(&cx)?;
         let inbox = self.deliveries.inbox_of(&cx.session)?;
-        let (seq, moved) = inbox.acknowledge(&ack.epoch, ack.seq)?;
-        if let Some(moved) = moved {
-            let stored = self.deliveries.cursors.push_urgent(moved).await;
+        let acknowledged = inbox.acknowledge(&ack.epoch, ack.seq)?;
+        let cursors = &self.deliveries.cursors;
+        let stored = match acknowledged.moved {
+            Some(moved) => Some(cursors.push_urgent(moved)),
+            // Acknowledged before, and perhaps not on disk yet.
+            None => cursors.witness(acknowledged.stream, inbox.device()),
+        };
+        if let Some(stored) = stored {
+            let stored = stored.await;
             stored.map_err(|_| RequestError::new(ErrorCode::SystemError))?;
         }
-        Ok(Acked { seq })
+        Ok(Acked {
+            seq: acknowledged.cursor,
+        })
     }
 }

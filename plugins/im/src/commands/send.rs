@@ -5,7 +5,7 @@ use partyline_protocol::{Conversation, ErrorCode, Member, RequestError, SendMess
 use tokio::sync::{mpsc, oneshot};
 
 use super::user_of;
-use crate::collector::Queued;
+use crate::collector::{Caller, Queued, Wanted};
 use crate::plugin::Im;
 
 type Answer = oneshot::Receiver<Result<Sent, RequestError>>;
@@ -26,6 +26,25 @@ impl Im {
 
     fn enqueue(&self, cx: &CommandCx, message: SendMessage) -> Result<Answer, RequestError> {
         let sender = user_of(cx)?;
+        let client_msg_id = message.client_msg_id.clone();
+        let content_hash = message.content_hash();
+        // A refusal waits like a message: what was stored before is answered as before, whatever
+        // the limits are by now.
+        let request = self.wanted(&sender, message);
+        let (caller, answer) = Caller::new(sender, client_msg_id, content_hash);
+        self.queue
+            .try_send(Queued { caller, request })
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => {
+                    let detail = format!("the most that wait are {} sends", self.config.queue);
+                    RequestError::new(ErrorCode::TooManyInFlight).with_detail(detail)
+                }
+                mpsc::error::TrySendError::Closed(_) => ErrorCode::SendSystemError.into(),
+            })?;
+        Ok(answer)
+    }
+
+    fn wanted(&self, sender: &Member, message: SendMessage) -> Result<Wanted, RequestError> {
         message.check(&self.config.message_limits())?;
         let target = match message.conversation(&sender.appkey)? {
             Conversation::Single { app, username } if app == sender.appkey => Member {
@@ -36,21 +55,6 @@ impl Im {
             Conversation::Group(_) => return Err(ErrorCode::TargetGroupNotExist.into()),
             Conversation::Room(_) => return Err(ErrorCode::RoomNotExist.into()),
         };
-        let (reply, answer) = oneshot::channel();
-        let content_hash = message.content_hash();
-        let queued = Queued {
-            sender,
-            target,
-            message,
-            content_hash,
-            reply,
-        };
-        self.queue
-            .try_send(queued)
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => ErrorCode::TooManyInFlight,
-                mpsc::error::TrySendError::Closed(_) => ErrorCode::SendSystemError,
-            })?;
-        Ok(answer)
+        Ok(Wanted { target, message })
     }
 }

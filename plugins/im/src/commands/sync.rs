@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::user_of;
-use crate::delivery::{Inbox, PACKET_OVERHEAD, fresh_epoch};
+use crate::delivery::{Inbox, PACKET_OVERHEAD, Reason, fresh_epoch};
 use crate::item::Viewing;
 use crate::plugin::Im;
 use crate::store::{Place, Range};
@@ -45,7 +45,10 @@ impl Im {
     ) -> Result<Synced, RequestError> {
         let user = user_of(&cx)?;
         let inbox = self.deliveries.inbox_of(&cx.session)?;
-        self.deliveries.open(&inbox).await;
+        // Where the device is must be known, or the page would not count as sent.
+        if !self.deliveries.open(&inbox, Reason::Sync).await {
+            return Err(ErrorCode::SystemError.into());
+        }
         let place = self
             .store
             .ensure_place(&user, &fresh_epoch())
@@ -120,19 +123,21 @@ impl Im {
             .saturating_sub(REPLY_FRAME + PACKET_OVERHEAD);
         let fitting = u32::try_from(room / HEAD_BYTES).unwrap_or(u32::MAX).max(1);
         let limit = sync.limit().min(fitting);
+        let kept = self.config.kept(crate::now_ms(&self.clock));
         let page = self
             .store
-            .heads(user, sync.heads_after.as_ref(), limit)
+            .heads(user, sync.heads_after.as_ref(), kept, limit)
             .await;
         let page = page.map_err(failed)?;
         // Read marks come with receipts; until then nothing counts as read.
         let conversations = page
             .heads
             .into_iter()
-            .map(|(conversation, last_seq)| Head {
-                conversation,
-                last_seq,
+            .map(|head| Head {
+                conversation: head.conversation,
+                last_seq: head.last,
                 read_seq: Seq::ZERO,
+                truncated_before: head.truncated_before,
                 unread: None,
             })
             .collect();

@@ -17,6 +17,9 @@ use crate::store::{CursorMove, StreamId};
 /// How long a move waits for company.
 const DELAY: Duration = Duration::from_millis(50);
 
+/// How long moves wait that a database did not take.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Most moves of one transaction.
 const MAX_MOVES: usize = 2000;
 
@@ -35,11 +38,29 @@ struct Way {
 }
 
 impl Way {
-    /// Both ways as one. A device's ways join: each begins where its cursor was.
-    fn with(self, other: Self) -> Self {
-        Self {
+    /// Both ways as one, if they join: what lies between two that don't was not acknowledged.
+    fn joined(self, other: Self) -> Option<Self> {
+        (self.from <= other.to && other.from <= self.to).then(|| Self {
             from: self.from.min(other.from),
             to: self.to.max(other.to),
+        })
+    }
+
+    /// Where this way leads whoever is at a place.
+    fn leads(self, place: Seq) -> Seq {
+        if place >= self.from {
+            place.max(self.to)
+        } else {
+            place
+        }
+    }
+
+    fn of(self, (stream, device): Device) -> CursorMove {
+        CursorMove {
+            stream,
+            device,
+            from: self.from,
+            to: self.to,
         }
     }
 }
@@ -49,8 +70,8 @@ struct State {
     waiting: HashMap<Device, Way>,
     /// In a transaction that has not ended.
     flying: HashMap<Device, Way>,
-    /// When the oldest waiting move came.
-    since: Option<Instant>,
+    /// When the waiting moves are to go even without company.
+    due: Option<Instant>,
     /// Who wants to know that their move is on disk.
     witnesses: Vec<(Device, oneshot::Sender<()>)>,
     flying_witnesses: Vec<(Device, oneshot::Sender<()>)>,
@@ -76,12 +97,34 @@ impl Cursors {
         receiver
     }
 
+    /// Waits for a move that was taken before; `None` if all of the device's are on disk.
+    pub(crate) fn witness(
+        &self,
+        stream: StreamId,
+        device: &RegistrationId,
+    ) -> Option<oneshot::Receiver<()>> {
+        let key = (stream, device.clone());
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.waiting.contains_key(&key) {
+            state.witnesses.push((key, sender));
+        } else if state.flying.contains_key(&key) {
+            state.flying_witnesses.push((key, sender));
+        } else {
+            return None;
+        }
+        drop(state);
+        self.changed.notify_one();
+        Some(receiver)
+    }
+
     /// Where a device is, when the store says `stored`.
     pub(crate) fn ahead_of(&self, stream: StreamId, device: &RegistrationId, stored: Seq) -> Seq {
-        match self.under_way(stream, device) {
-            Some(way) if stored >= way.from => stored.max(way.to),
-            _ => stored,
-        }
+        let state = self.state.lock();
+        let key = (stream, device.clone());
+        let ways = [state.flying.get(&key), state.waiting.get(&key)];
+        let ways = ways.into_iter().flatten();
+        ways.fold(stored, |place, way| way.leads(place))
     }
 
     /// The way of a device that is not on disk yet.
@@ -93,42 +136,47 @@ impl Cursors {
         let state = self.state.lock();
         let key = (stream, device.clone());
         let ways = [state.flying.get(&key), state.waiting.get(&key)];
-        let way = ways.into_iter().flatten().copied().reduce(Way::with)?;
-        Some(CursorMove {
-            stream,
-            device: key.1,
-            from: way.from,
-            to: way.to,
-        })
+        let ways = ways.into_iter().flatten().copied();
+        let way = ways.reduce(|old, new| old.joined(new).unwrap_or(new))?;
+        Some(way.of(key))
     }
 
-    /// Returns once moves should be written even if no message is.
+    /// Drops what waits of a device whose place was set anew.
+    pub(crate) fn forget(&self, stream: StreamId, device: &RegistrationId) {
+        let mut state = self.state.lock();
+        let key = (stream, device.clone());
+        state.waiting.remove(&key);
+        state.witnesses.retain(|(other, _)| *other != key);
+    }
+
+    /// Whether moves should be written even if no message is.
+    pub(crate) fn are_due(&self) -> bool {
+        let state = self.state.lock();
+        !state.witnesses.is_empty() || state.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Returns once [`are_due`](Self::are_due).
     pub(crate) async fn due(&self) {
-        loop {
-            let since = {
-                let state = self.state.lock();
-                if !state.witnesses.is_empty() {
-                    return;
-                }
-                state.since
-            };
-            match since {
+        while !self.are_due() {
+            let due = self.state.lock().due;
+            match due {
                 None => self.changed.notified().await,
-                Some(since) => tokio::select! {
-                    () = tokio::time::sleep_until(since + DELAY) => return,
+                Some(due) => tokio::select! {
+                    () = tokio::time::sleep_until(due) => {}
                     () = self.changed.notified() => {}
                 },
             }
         }
     }
 
-    /// The moves for the next transaction. [`landed`](Self::landed) or [`failed`](Self::failed)
-    /// says how it ended, before the next ones are taken.
+    /// The moves for the next transaction. [`landed`](Self::landed),
+    /// [`failed`](Self::failed) or [`put_back`](Self::put_back) says how it ended, before the next
+    /// ones are taken.
     pub(crate) fn take(&self) -> Vec<CursorMove> {
         let mut state = self.state.lock();
         if state.waiting.len() <= MAX_MOVES {
             state.flying = std::mem::take(&mut state.waiting);
-            state.since = None;
+            state.due = None;
         } else {
             let some: Vec<Device> = state.waiting.keys().take(MAX_MOVES).cloned().collect();
             state.flying = some
@@ -146,12 +194,7 @@ impl Cursors {
             .drain(..)
             .partition(|(device, _)| flying.contains_key(device));
         (*flying_witnesses, *witnesses) = (with, without);
-        let moves = flying.iter().map(|((stream, device), way)| CursorMove {
-            stream: *stream,
-            device: device.clone(),
-            from: way.from,
-            to: way.to,
-        });
+        let moves = flying.iter().map(|(device, way)| way.of(device.clone()));
         moves.collect()
     }
 
@@ -165,33 +208,52 @@ impl Cursors {
         }
     }
 
-    /// The moves that were taken are not on disk: they wait again.
+    /// The database did not take the moves: they wait again.
     pub(crate) fn failed(&self) {
         let mut state = self.state.lock();
-        for ((stream, device), way) in std::mem::take(&mut state.flying) {
-            state.add(CursorMove {
-                stream,
-                device,
-                from: way.from,
-                to: way.to,
-            });
-        }
+        state.flying_back();
+        state.due = Some(Instant::now() + RETRY);
         // The witnesses are not kept: a failing database is no reason to make a client wait.
         state.flying_witnesses.clear();
+    }
+
+    /// The transaction failed for another reason than these moves: they go with the next one.
+    pub(crate) fn put_back(&self) {
+        let mut state = self.state.lock();
+        state.flying_back();
+        state.due.get_or_insert_with(Instant::now);
+        let State {
+            witnesses,
+            flying_witnesses,
+            ..
+        } = &mut *state;
+        witnesses.append(flying_witnesses);
+        drop(state);
+        self.changed.notify_one();
     }
 }
 
 impl State {
     fn add(&mut self, one: CursorMove) {
-        self.since.get_or_insert_with(Instant::now);
+        self.due.get_or_insert_with(|| Instant::now() + DELAY);
         let way = Way {
             from: one.from,
             to: one.to,
         };
+        // The newer of two that don't join is where the device is now.
         self.waiting
             .entry((one.stream, one.device))
-            .and_modify(|known| *known = known.with(way))
+            .and_modify(|known| *known = known.joined(way).unwrap_or(way))
             .or_insert(way);
+    }
+
+    fn flying_back(&mut self) {
+        for (device, way) in std::mem::take(&mut self.flying) {
+            self.waiting
+                .entry(device)
+                .and_modify(|newer| *newer = way.joined(*newer).unwrap_or(*newer))
+                .or_insert(way);
+        }
     }
 }
 
@@ -252,5 +314,45 @@ mod tests {
         cursors.take();
         cursors.failed();
         assert!(told.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_again_waits_for_the_same_commit() {
+        let cursors = Cursors::default();
+        let again = |cursors: &Cursors| {
+            let device = RegistrationId::parse("phone").unwrap();
+            cursors.witness(StreamId(1), &device)
+        };
+        assert!(again(&cursors).is_none());
+        cursors.push(step(0, 1));
+        let waiting = again(&cursors).unwrap();
+        cursors.due().await;
+        assert_eq!(cursors.take(), [step(0, 1)]);
+        let flying = again(&cursors).unwrap();
+        // A message at fault in the same transaction is no reason to tell them anything.
+        cursors.put_back();
+        cursors.due().await;
+        assert_eq!(cursors.take(), [step(0, 1)]);
+        cursors.landed();
+        waiting.await.unwrap();
+        flying.await.unwrap();
+        assert!(again(&cursors).is_none());
+    }
+
+    #[test]
+    fn moves_that_do_not_join_stay_apart() {
+        let cursors = Cursors::default();
+        cursors.push(step(7, 9));
+        cursors.push(step(0, 3));
+        assert_eq!(place(&cursors, 0), 3, "4 to 7 were not acknowledged");
+        assert_eq!(cursors.take(), [step(0, 3)]);
+        cursors.push(step(5, 6));
+        assert_eq!(place(&cursors, 0), 3);
+        cursors.failed();
+        assert_eq!(cursors.take(), [step(5, 6)]);
+        cursors.landed();
+        cursors.push(step(7, 9));
+        cursors.forget(StreamId(1), &step(7, 9).device);
+        assert_eq!(place(&cursors, 7), 7);
     }
 }

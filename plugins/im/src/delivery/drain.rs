@@ -1,12 +1,10 @@
 //! The task that empties an inbox.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_plugin::{Outgoing, Payload, Qos, TrackedOutcome};
 use partyline_protocol::Seq;
-use tokio::sync::oneshot;
 
 use super::inbox::{Sending, Turn};
 use super::pack::{self, Chunk, PACKET_OVERHEAD};
@@ -14,16 +12,13 @@ use super::{Deliveries, Inbox, fresh_epoch};
 use crate::item::Viewing;
 use crate::store::{self, Start};
 
-/// Held until it is known where a device begins.
-pub(super) type Begun = oneshot::Sender<Infallible>;
-
-/// How long a task waits before it asks a failing database again.
+/// How long a task waits before it asks a failing database again, or offers a batch again to a
+/// connection that had no room for it.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Deliveries {
     /// Sends what is in an inbox, batch after batch, until nothing is left or it is closed.
-    /// `begun` goes once the store was asked where the device is, and before anything is sent.
-    pub(super) async fn drain(self: Arc<Self>, inbox: Arc<Inbox>, mut begun: Option<Begun>) {
+    pub(super) async fn drain(self: Arc<Self>, inbox: Arc<Inbox>) {
         // What was read and did not fit into the last batch.
         let mut rest = None;
         loop {
@@ -32,23 +27,21 @@ impl Deliveries {
                     if inbox.is_over() {
                         self.leave(&inbox);
                     }
+                    self.calm(&inbox.owner);
                     return;
                 }
                 Turn::Load(start) => {
                     rest = None;
-                    let loaded = self.load(&inbox, start).await;
-                    drop(begun.take());
-                    loaded.map(|()| true)
+                    self.load(&inbox, start).await
                 }
-                Turn::Send(sending) => {
-                    drop(begun.take());
-                    self.send_next(&inbox, &sending, &mut rest).await
-                }
+                Turn::Refresh => self.refresh(&inbox).await,
+                Turn::Send(sending) => self.send_next(&inbox, &sending, &mut rest).await,
             };
             match step {
                 Ok(true) => {}
                 Ok(false) => {
                     if inbox.rest() {
+                        self.calm(&inbox.owner);
                         return;
                     }
                 }
@@ -63,16 +56,32 @@ impl Deliveries {
         }
     }
 
-    async fn load(&self, inbox: &Inbox, start: Start) -> store::Result<()> {
+    /// Looks where the device is.
+    async fn load(&self, inbox: &Inbox, start: Start) -> store::Result<bool> {
         let fresh = fresh_epoch();
-        let mut opened = self
+        let opened = self
             .store
             .open(&inbox.owner, &inbox.device, start, &fresh)
-            .await?;
+            .await;
+        let mut opened = opened.inspect_err(|_| inbox.not_loaded(start))?;
         let stream = opened.place.stream;
-        opened.cursor = self.cursors.ahead_of(stream, &inbox.device, opened.cursor);
+        if start == Start::OldestAgain {
+            // Back to the start: what waits would lead on from a place that is not the device's.
+            self.cursors.forget(stream, &inbox.device);
+        } else {
+            opened.cursor = self.cursors.ahead_of(stream, &inbox.device, opened.cursor);
+        }
         inbox.loaded(opened, start);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Looks how far the stream goes: something may have been committed without a word.
+    async fn refresh(&self, inbox: &Inbox) -> store::Result<bool> {
+        let place = self.store.place(&inbox.owner).await;
+        if let Some(place) = place.inspect_err(|_| inbox.not_refreshed())? {
+            inbox.refreshed(&place);
+        }
+        Ok(true)
     }
 
     /// Sends the next batch and waits for its end. False if there is nothing to send.
@@ -111,17 +120,29 @@ impl Deliveries {
         };
         inbox.sending(packed.seq);
         let outcome = self.broker.deliver_tracked(inbox.handle, message).await;
-        if let TrackedOutcome::Refused(_) | TrackedOutcome::TooLarge = outcome {
-            tracing::debug!(
+        match outcome {
+            TrackedOutcome::Full => {
+                inbox.unsent(sending, packed.seq);
+                tokio::time::sleep(RETRY).await;
+                return Ok(true);
+            }
+            TrackedOutcome::Refused(_) | TrackedOutcome::TooLarge => tracing::debug!(
                 session.id = inbox.handle.id.get(),
                 ?outcome,
                 "inbox batch not taken"
-            );
+            ),
+            TrackedOutcome::Acked | TrackedOutcome::Gone => {}
         }
         if let Some(moved) = inbox.settled(outcome, sending, packed.seq) {
             self.cursors.push(moved);
         }
         Ok(true)
+    }
+
+    /// Whether the connection is there and its user is the same.
+    pub(super) fn is_live(&self, inbox: &Inbox) -> bool {
+        let session = self.broker.session(inbox.handle.id);
+        session.is_some_and(|session| session.login == inbox.handle.login)
     }
 }
 

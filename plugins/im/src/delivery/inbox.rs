@@ -1,12 +1,17 @@
 //! The delivery of one stream to one login on one connection: what was sent, what is safe.
 
-use parking_lot::Mutex;
-use partyline_plugin::{SessionHandle, SessionInfo, TrackedOutcome};
-use partyline_protocol::{
-    AckMode, Configured, Epoch, ErrorCode, Member, RegistrationId, RequestError, Seq,
-};
+mod reasons;
+mod settle;
 
-use crate::store::{CursorMove, Opened, Start, StreamId};
+use parking_lot::Mutex;
+use partyline_plugin::{SessionHandle, SessionInfo};
+use partyline_protocol::{Configured, Epoch, Member, RegistrationId, Seq};
+use tokio::sync::Notify;
+
+pub(crate) use reasons::Reason;
+use reasons::Reasons;
+
+use crate::store::{Opened, Place, Start, StreamId};
 
 /// One login's inbox. Whoever sets it running drains it until nothing is left, so that an idle
 /// connection costs no task.
@@ -17,19 +22,23 @@ pub(crate) struct Inbox {
     pub(super) handle: SessionHandle,
     max_packet: Option<u32>,
     state: Mutex<State>,
+    /// Rung when what [`Inbox::looked_up`] waits for may have come.
+    looked: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     delivery: Delivery,
-    /// Whether a task drains it.
-    running: bool,
-    /// Whether something happened that the task may not have seen.
-    again: bool,
+    reasons: Reasons,
+    task: Task,
     settings: Configured,
     place: Option<Known>,
     /// The start that the next look at the store asks for.
     start: Option<Start>,
+    /// Whether the store is being asked where the device is.
+    looking: bool,
+    /// Whether the store may hold something that was not announced.
+    stale: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +51,17 @@ enum Delivery {
     Refused,
     /// The connection or the login is over, for good.
     Over,
+}
+
+/// The task that drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// There is none.
+    Away,
+    /// It has seen everything so far.
+    There,
+    /// Something happened that it may not have seen.
+    Behind,
 }
 
 #[derive(Debug)]
@@ -58,7 +78,7 @@ struct Known {
     sent: Seq,
     /// What the device acknowledged.
     cursor: Seq,
-    /// Whether the device starts here for the first time and has been sent nothing.
+    /// Whether the device is new: it acknowledged nothing yet and was sent nothing here.
     untouched: bool,
 }
 
@@ -67,6 +87,8 @@ struct Known {
 pub(super) enum Turn {
     /// Look where the device is.
     Load(Start),
+    /// Look how far the stream goes.
+    Refresh,
     /// Send what follows.
     Send(Sending),
     /// Nothing more: the task has left.
@@ -80,6 +102,10 @@ pub(super) struct Sending {
     pub(super) prev: Seq,
     pub(super) head: Seq,
     pub(super) live_after: Seq,
+    /// The highest place that was sent before.
+    sent: Seq,
+    /// Whether nothing was sent before.
+    untouched: bool,
     /// The most bytes of a packet.
     pub(super) limit: usize,
 }
@@ -93,13 +119,20 @@ impl Inbox {
             max_packet: session.max_packet_size,
             state: Mutex::new(State {
                 delivery: Delivery::Closed,
-                running: false,
-                again: false,
+                reasons: Reasons::default(),
+                task: Task::Away,
                 settings: Configured::default(),
                 place: None,
                 start: None,
+                looking: false,
+                stale: false,
             }),
+            looked: Notify::new(),
         }
+    }
+
+    pub(crate) fn device(&self) -> &RegistrationId {
+        &self.device
     }
 
     /// The values in force.
@@ -124,7 +157,7 @@ impl Inbox {
 
     /// Begins to deliver, or begins again after a refusal. True if a task is to be started.
     #[must_use]
-    pub(super) fn open(&self) -> bool {
+    pub(super) fn open(&self, reason: Reason) -> bool {
         let mut state = self.state.lock();
         match state.delivery {
             Delivery::Over => return false,
@@ -135,15 +168,24 @@ impl Inbox {
                 state.start.get_or_insert(Start::Acknowledged);
             }
         }
+        state.reasons.add(reason);
         state.wake()
     }
 
-    /// Stops to deliver. What is in flight may still be acknowledged.
-    pub(super) fn close(&self) {
+    /// Stops to deliver for this reason; true if there is no other. What is in flight may still be
+    /// acknowledged.
+    pub(super) fn close(&self, reason: Reason) -> bool {
         let mut state = self.state.lock();
+        state.reasons.remove(reason);
+        if state.reasons.any() {
+            return false;
+        }
         if state.delivery != Delivery::Over {
             state.delivery = Delivery::Closed;
         }
+        drop(state);
+        self.looked.notify_waiters();
+        true
     }
 
     /// Whether it has ended for good.
@@ -154,6 +196,7 @@ impl Inbox {
     /// Ends it for good.
     pub(super) fn end(&self) {
         self.state.lock().delivery = Delivery::Over;
+        self.looked.notify_waiters();
     }
 
     /// Something new may be there. True if a task is to be started.
@@ -162,27 +205,71 @@ impl Inbox {
         self.state.lock().wake()
     }
 
+    /// The store may hold something that is not announced. True if a task is to be started.
+    #[must_use]
+    pub(super) fn refresh(&self) -> bool {
+        let mut state = self.state.lock();
+        state.stale = true;
+        state.wake()
+    }
+
+    /// Whether a task drains it.
+    pub(super) fn is_running(&self) -> bool {
+        self.state.lock().task != Task::Away
+    }
+
+    /// Whether it is known where the device is.
+    pub(super) fn is_known(&self) -> bool {
+        self.state.lock().place.is_some()
+    }
+
+    /// Returns once it is known where the device is, or nobody looks any more.
+    pub(super) async fn looked_up(&self) {
+        loop {
+            // Before the question: what is rung from here on is heard.
+            let rung = self.looked.notified();
+            {
+                let state = self.state.lock();
+                let unknown = state.looking || state.start.is_some() || state.place.is_none();
+                if state.delivery != Delivery::Open || !unknown {
+                    return;
+                }
+            }
+            rung.await;
+        }
+    }
+
     /// What the task that drains is to do now.
     pub(super) fn turn(&self) -> Turn {
         let mut state = self.state.lock();
-        state.again = false;
         if state.delivery != Delivery::Open {
-            state.running = false;
+            state.task = Task::Away;
             return Turn::Leave;
         }
+        state.task = Task::There;
         let limit = self.limit_under(&state.settings);
-        let roaming = state.settings.roaming;
-        match (&state.place, state.start) {
+        // Taken before the store is asked, so that a wish that comes meanwhile stays.
+        let start = state.start.take();
+        let stale = std::mem::take(&mut state.stale);
+        match (&state.place, start) {
+            (Some(_), None) if stale => Turn::Refresh,
             (Some(place), None) => Turn::Send(Sending {
                 stream: place.stream,
                 epoch: place.epoch.clone(),
                 prev: place.prev,
                 head: place.head,
                 live_after: place.live_after,
+                sent: place.sent,
+                untouched: place.untouched,
                 limit,
             }),
-            (_, Some(Start::Acknowledged) | None) if roaming => Turn::Load(Start::Oldest),
-            (_, start) => Turn::Load(start.unwrap_or(Start::Acknowledged)),
+            (_, start) => {
+                state.looking = true;
+                Turn::Load(match start {
+                    Some(Start::Acknowledged) | None if state.settings.roaming => Start::Oldest,
+                    start => start.unwrap_or(Start::Acknowledged),
+                })
+            }
         }
     }
 
@@ -191,17 +278,14 @@ impl Inbox {
         let Opened {
             place,
             cursor,
-            first_seen,
+            untouched,
         } = opened;
         let mut state = self.state.lock();
+        state.looking = false;
         let known = state
             .place
             .take()
             .filter(|known| known.epoch == place.epoch && start != Start::OldestAgain);
-        // The wish for the kept history may have come while the store was asked.
-        let wished = state.settings.roaming && start == Start::Acknowledged && first_seen;
-        let wished = wished || state.start == Some(Start::OldestAgain);
-        state.start = (wished && start != Start::OldestAgain).then_some(Start::OldestAgain);
         // On from what the device acknowledged: what was refused, or sent and not acknowledged
         // before delivery was closed, is sent again.
         let cursor = known
@@ -210,7 +294,12 @@ impl Inbox {
         let sent = known
             .as_ref()
             .map_or(cursor, |known| known.sent.max(cursor));
-        let untouched = known.map_or(first_seen, |known| known.untouched);
+        let untouched = untouched && known.is_none_or(|known| known.untouched);
+        if state.settings.roaming && untouched && start != Start::OldestAgain {
+            // The wish for the kept history came after the place was stored: while the store was
+            // asked, or on a later connection than the first.
+            state.start = Some(Start::OldestAgain);
+        }
         state.place = Some(Known {
             stream: place.stream,
             epoch: place.epoch,
@@ -221,86 +310,45 @@ impl Inbox {
             cursor,
             untouched,
         });
+        drop(state);
+        self.looked.notify_waiters();
+    }
+
+    /// The store said nothing to a [`Turn::Load`]: it is asked again.
+    pub(super) fn not_loaded(&self, start: Start) {
+        let mut state = self.state.lock();
+        state.looking = false;
+        if start == Start::OldestAgain {
+            state.start = Some(start);
+        } else {
+            state.start.get_or_insert(start);
+        }
+    }
+
+    /// Takes what the store said to a [`Turn::Refresh`]. Where the last batch ended stays.
+    pub(super) fn refreshed(&self, place: &Place) {
+        let mut state = self.state.lock();
+        match &mut state.place {
+            Some(known) if known.epoch == place.epoch => known.head = known.head.max(place.head),
+            _ => {
+                state.start.get_or_insert(Start::Acknowledged);
+            }
+        }
+    }
+
+    /// The store said nothing to a [`Turn::Refresh`]: it is asked again.
+    pub(super) fn not_refreshed(&self) {
+        self.state.lock().stale = true;
     }
 
     /// Whether the task may leave: everything is sent and nothing has happened since its turn.
     pub(super) fn rest(&self) -> bool {
         let mut state = self.state.lock();
-        state.running = state.again;
-        !state.running
-    }
-
-    /// A batch is about to be sent.
-    pub(super) fn sending(&self, seq: Seq) {
-        if let Some(place) = &mut self.state.lock().place {
-            place.prev = seq;
-            place.sent = place.sent.max(seq);
-            place.untouched = false;
+        let leaves = state.task != Task::Behind;
+        if leaves {
+            state.task = Task::Away;
         }
-    }
-
-    /// How a batch ended. Gives the way of the cursor where it moved.
-    pub(super) fn settled(
-        &self,
-        outcome: TrackedOutcome,
-        batch: &Sending,
-        seq: Seq,
-    ) -> Option<CursorMove> {
-        let mut state = self.state.lock();
-        match outcome {
-            TrackedOutcome::Acked if state.settings.ack == AckMode::Auto => {
-                let place = state
-                    .place
-                    .as_mut()
-                    .filter(|place| place.epoch == batch.epoch)?;
-                // Only from where the batch began: what lies before it may be missing.
-                (place.cursor >= batch.prev)
-                    .then(|| self.advance(place, seq))
-                    .flatten()
-            }
-            TrackedOutcome::Acked => None,
-            // Sent again once the client asks: by a subscription, a sync or configure.
-            TrackedOutcome::Refused(_) | TrackedOutcome::TooLarge | TrackedOutcome::Full => {
-                if state.delivery == Delivery::Open {
-                    state.delivery = Delivery::Refused;
-                }
-                None
-            }
-            TrackedOutcome::Gone => {
-                state.delivery = Delivery::Over;
-                None
-            }
-        }
-    }
-
-    /// A page that the client asked for by hand: it counts as sent if it joins what was sent.
-    pub(crate) fn paged(&self, epoch: &Epoch, prev: Seq, seq: Seq) {
-        if let Some(place) = &mut self.state.lock().place
-            && place.epoch == *epoch
-            && prev <= place.sent
-        {
-            place.sent = place.sent.max(seq);
-        }
-    }
-
-    /// The client has everything up to `seq`. Gives where the cursor stands and how it got there.
-    pub(crate) fn acknowledge(
-        &self,
-        epoch: &Epoch,
-        seq: Seq,
-    ) -> Result<(Seq, Option<CursorMove>), RequestError> {
-        let mut state = self.state.lock();
-        let Some(place) = &mut state.place else {
-            return Err(beyond(seq, Seq::ZERO));
-        };
-        if place.epoch != *epoch {
-            return Err(ErrorCode::WrongEpoch.into());
-        }
-        if seq > place.sent {
-            return Err(beyond(seq, place.sent));
-        }
-        let moved = self.advance(place, seq);
-        Ok((place.cursor, moved))
+        leaves
     }
 
     /// The most bytes of a packet to this client.
@@ -312,20 +360,6 @@ impl Inbox {
         let max_batch = settings.max_batch.get();
         self.max_packet.map_or(max_batch, |max| max.min(max_batch)) as usize
     }
-
-    fn advance(&self, place: &mut Known, to: Seq) -> Option<CursorMove> {
-        let from = place.cursor;
-        if to <= from {
-            return None;
-        }
-        place.cursor = to;
-        Some(CursorMove {
-            stream: place.stream,
-            device: self.device.clone(),
-            from,
-            to,
-        })
-    }
 }
 
 impl State {
@@ -333,14 +367,8 @@ impl State {
         if self.delivery != Delivery::Open {
             return false;
         }
-        self.again = true;
-        !std::mem::replace(&mut self.running, true)
+        std::mem::replace(&mut self.task, Task::Behind) == Task::Away
     }
-}
-
-fn beyond(seq: Seq, sent: Seq) -> RequestError {
-    let detail = format!("{seq}, sent was {sent}");
-    RequestError::new(ErrorCode::AckBeyondSent).with_detail(detail)
 }
 
 #[cfg(test)]

@@ -63,10 +63,10 @@ impl Deliveries {
                 .unwrap_or(range.upto)
                 .min(range.upto);
             let window = Range { after, upto: end };
-            let items = self.store.items(stream, window, kept, PAGE).await?;
-            let full = items.len() >= PAGE as usize;
-            let upto = items.last().filter(|_| full).map_or(end, |last| last.seq);
-            let items = items.into_iter().map(|item| ReadyItem::new(owner, item));
+            let page = self.store.items(stream, window, kept, PAGE).await?;
+            let upto = page.upto;
+            let items = page.items.into_iter();
+            let items = items.map(|item| ReadyItem::new(owner, item));
             let items = items
                 .collect::<Result<_, _>>()
                 .map_err(super::drain::encode)?;

@@ -1,15 +1,17 @@
 //! Who listens to which stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::Entry;
 use partyline_plugin::{SessionId, SessionInfo};
 use partyline_protocol::{AppKey, Configure, Configured, ErrorCode, Member, RequestError, Seq};
-use tokio::sync::oneshot;
 
-use super::drain::Begun;
-use super::{Deliveries, Inbox};
+use super::{Deliveries, Inbox, Reason};
 use crate::item::ReadyItem;
+
+/// How long a SUBACK or a reply waits for a database that does not say where the device begins.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Deliveries {
     /// The inbox of a session's present login; made at first, with what an earlier login of the
@@ -51,10 +53,11 @@ impl Deliveries {
     }
 
     /// Starts delivery to a session, or starts it again after a refusal. Returns once the store
-    /// says where the device begins, or could not say it: whatever is sent to the user after the
-    /// SUBACK or the reply that follows reaches this device, even if another of the user's
-    /// acknowledges it first.
-    pub(crate) async fn open(self: &Arc<Self>, inbox: &Arc<Inbox>) {
+    /// says where the device begins: whatever is sent to the user after the SUBACK or the reply
+    /// that follows reaches this device, even if another of the user's acknowledges it first.
+    /// False if that is not known: the inbox ended meanwhile, or the database said nothing for
+    /// five seconds and is still being asked.
+    pub(crate) async fn open(self: &Arc<Self>, inbox: &Arc<Inbox>, reason: Reason) -> bool {
         {
             // On the line before the store is asked: what is committed after that is announced.
             let mut line = self.lines.entry(inbox.owner.clone()).or_default();
@@ -62,17 +65,21 @@ impl Deliveries {
                 line.inboxes.push(Arc::clone(inbox));
             }
         }
-        if inbox.open() {
-            let (begun, begins) = oneshot::channel();
-            self.start(inbox, Some(begun));
-            // Dropped, never sent, when the task knows or gives up.
-            let _ = begins.await;
+        if inbox.open(reason) {
+            self.start(inbox);
         } else if inbox.is_over() {
             self.leave(inbox);
+            return false;
         }
+        tokio::select! {
+            () = inbox.looked_up() => {}
+            () = tokio::time::sleep(PATIENCE) => {}
+            () = self.tasks.stopping().cancelled() => {}
+        }
+        inbox.is_known()
     }
 
-    /// Stops delivery to a session.
+    /// A session's subscription went, its user changed, or its connection ended.
     pub(crate) fn close(&self, session: &SessionInfo) {
         let Some(inbox) = self
             .inboxes
@@ -82,8 +89,13 @@ impl Deliveries {
             return;
         };
         if inbox.handle.login == session.login {
-            inbox.close();
-            self.leave(&inbox);
+            if !self.is_live(&inbox) {
+                // Kept in the map for its settings: the next login goes on with them.
+                inbox.end();
+                self.leave(&inbox);
+            } else if inbox.close(Reason::Subscription) {
+                self.leave(&inbox);
+            }
         }
         self.reap(session.id);
     }
@@ -115,13 +127,16 @@ impl Deliveries {
     ) -> Configured {
         inbox.configure(inbox.settings().with(change));
         match change.deliver {
-            Some(true) => self.open(inbox).await,
-            Some(false) => {
-                inbox.close();
-                self.leave(inbox);
+            Some(true) => {
+                self.open(inbox, Reason::Configured).await;
             }
-            None if inbox.settings().deliver => self.open(inbox).await,
-            None => {}
+            Some(false) if inbox.close(Reason::Configured) => self.leave(inbox),
+            // What was wished for may want another look at the store.
+            Some(false) | None => {
+                if inbox.wake() {
+                    self.start(inbox);
+                }
+            }
         }
         inbox.settings()
     }
@@ -173,15 +188,41 @@ impl Deliveries {
             .filter(|inbox| inbox.wake())
             .map(Arc::clone)
             .collect();
+        line.forget_if_calm();
         drop(line);
         for inbox in idle {
-            self.start(&inbox, None);
+            self.start(&inbox);
         }
     }
 
-    fn start(self: &Arc<Self>, inbox: &Arc<Inbox>, begun: Option<Begun>) {
+    /// Something may have been committed to a user's stream without an announcement: those who
+    /// listen look at the store.
+    pub(crate) fn refresh_line(self: &Arc<Self>, user: &Member) {
+        let idle: Vec<Arc<Inbox>> = {
+            let Some(line) = self.lines.get(user) else {
+                return;
+            };
+            let inboxes = line.inboxes.iter();
+            inboxes
+                .filter(|inbox| inbox.refresh())
+                .map(Arc::clone)
+                .collect()
+        };
+        for inbox in idle {
+            self.start(&inbox);
+        }
+    }
+
+    fn start(self: &Arc<Self>, inbox: &Arc<Inbox>) {
         self.tasks
-            .spawn_until_stop(Arc::clone(self).drain(Arc::clone(inbox), begun));
+            .spawn_until_stop(Arc::clone(self).drain(Arc::clone(inbox)));
+    }
+
+    /// A task has left a line.
+    pub(super) fn calm(&self, user: &Member) {
+        if let Some(mut line) = self.lines.get_mut(user) {
+            line.forget_if_calm();
+        }
     }
 
     pub(super) fn leave(&self, inbox: &Arc<Inbox>) {

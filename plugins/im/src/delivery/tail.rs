@@ -1,4 +1,4 @@
-//! The newest items of a stream, in memory while somebody listens.
+//! The newest items of a stream, in memory while they are on their way to somebody.
 
 use std::collections::VecDeque;
 
@@ -30,8 +30,7 @@ impl Tail {
             }
             if item.seq != self.head.next() {
                 // Somebody else wrote in between: the store has it.
-                self.items.clear();
-                self.bytes = 0;
+                self.clear();
             }
             self.head = item.seq;
             self.bytes += item.json.len();
@@ -47,9 +46,14 @@ impl Tail {
 
     /// Something up to `head` was committed that can't be had from here.
     pub(super) fn skip_to(&mut self, head: Seq) {
-        self.items.clear();
-        self.bytes = 0;
+        self.clear();
         self.head = self.head.max(head);
+    }
+
+    /// Gives the memory back. What was announced stays known.
+    pub(super) fn clear(&mut self) {
+        self.items = VecDeque::new();
+        self.bytes = 0;
     }
 
     /// The newest place that was announced; 0 before the first.

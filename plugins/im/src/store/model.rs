@@ -177,8 +177,9 @@ pub struct Opened {
     pub place: Place,
     /// Where the device is.
     pub cursor: Seq,
-    /// Whether its place was stored just now.
-    pub first_seen: bool,
+    /// Whether it is where the others were when it came, and has acknowledged nothing since: then
+    /// it may still have the kept history.
+    pub untouched: bool,
 }
 
 /// The part of a stream behind `after`, up to and including `upto`.
@@ -193,7 +194,7 @@ pub struct Range {
 /// What retention leaves in the streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// The newest messages of each conversation.
+    /// The newest messages of each conversation, of those for offline delivery.
     pub per_conversation: u32,
     /// Accepted since, in milliseconds since 1970.
     pub since_ms: u64,
@@ -220,8 +221,19 @@ pub struct StoredItem {
     pub expire_at: Option<u64>,
     /// Whether it is left out of offline delivery.
     pub no_offline: bool,
-    /// What the members see.
-    pub content: StoredContent,
+    /// What the members see; `None` if no version of this plugin wrote what is stored.
+    pub content: Option<StoredContent>,
+    /// Whether messages of the conversation before this one fell to retention.
+    pub truncated: bool,
+}
+
+/// Items of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemsPage {
+    /// The items, oldest first.
+    pub items: Vec<StoredItem>,
+    /// How far the page goes: there is nothing more to read up to here.
+    pub upto: Seq,
 }
 
 impl StoredItem {
@@ -237,16 +249,28 @@ impl StoredItem {
             at_ms: message.at_ms,
             expire_at: message.expire_at,
             no_offline: message.no_offline,
-            content: message.content.clone(),
+            content: Some(message.content.clone()),
+            truncated: false,
         }
     }
+}
+
+/// Where a conversation stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationHead {
+    /// The conversation as the user sees it.
+    pub conversation: Conversation,
+    /// Its last message.
+    pub last: Seq,
+    /// The first place whose message is kept, if earlier ones that the user could see are not.
+    pub truncated_before: Option<Seq>,
 }
 
 /// A page of conversations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeadsPage {
-    /// Each conversation as the user sees it, with its last message.
-    pub heads: Vec<(Conversation, Seq)>,
+    /// Each conversation as the user sees it.
+    pub heads: Vec<ConversationHead>,
     /// Whether there are more.
     pub more: bool,
 }

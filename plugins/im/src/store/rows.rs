@@ -23,6 +23,7 @@ pub(super) struct SendRow<'a> {
 pub(super) struct ConversationRow<'a> {
     pub name: &'a str,
     pub n: i64,
+    pub kept: i64,
 }
 
 #[derive(Serialize)]
@@ -44,6 +45,7 @@ pub(super) struct MessageRow<'a> {
     pub id: i64,
     pub conversation: i64,
     pub seq: i64,
+    pub kept: i64,
     pub app: &'a str,
     pub sender: &'a str,
     pub client_msg_id: &'a str,

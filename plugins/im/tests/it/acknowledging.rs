@@ -1,21 +1,28 @@
 //! Cursors: what moves them, and what doesn't.
 
+use std::pin::pin;
+
+use futures_util::poll;
 use partyline_plugin::TrackedOutcome;
 use partyline_plugin::database::Database;
 use partyline_protocol::{Acked, Configured, ErrorCode, RequestError, names};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::fixture::Client;
+use crate::support::database::{hold_cursors, refuse_poison};
+use crate::support::fixture::{Client, text_to};
 use crate::support::{Fixture, app, on_both, user};
 
 on_both!(
     only_an_explicit_acknowledgement_moves_an_explicit_cursor,
     explicit_acknowledgements_stay_within_what_was_sent,
+    an_acknowledgement_that_is_repeated_waits_for_the_disk,
+    an_acknowledgement_survives_a_message_at_fault,
     late_acknowledgements_do_not_count_for_the_next_connection,
     devices_have_cursors_of_their_own,
     a_new_device_starts_where_others_acknowledged,
     a_new_device_can_have_the_kept_history,
     the_wish_for_history_may_come_after_the_subscription,
+    the_wish_for_history_outlives_a_first_contact_that_was_cut_short,
     cursors_are_on_disk_after_a_stop,
     a_forgotten_device_still_counts,
 );
@@ -96,9 +103,58 @@ async fn explicit_acknowledgements_stay_within_what_was_sent(database: Database)
     );
 }
 
+/// Bobby, who acknowledges by hand, with a first message; and the request that acknowledges it.
+async fn with_one(fixture: &Fixture) -> (Client, Value) {
+    let mut bobby = fixture.client("bobby", "b1");
+    explicit(&bobby).await;
+    bobby.subscribe().await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m1", "one").await.unwrap();
+    let batch = bobby.next().await;
+    let epoch = batch.batch.epoch.as_str().to_owned();
+    batch.ack();
+    (bobby, json!({"epoch": epoch, "seq": 1}))
+}
+
+async fn an_acknowledgement_that_is_repeated_waits_for_the_disk(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let (bobby, request) = with_one(&fixture).await;
+    let held = hold_cursors(&fixture.database).await;
+    let first = bobby.start(names::INBOX_ACK, &request);
+    let mut second = pin!(bobby.start(names::INBOX_ACK, &request));
+    assert!(poll!(second.as_mut()).is_pending(), "nothing is on disk");
+    held.release().await;
+    for reply in [first.await, second.await] {
+        assert!(!reply.reason.is_error());
+    }
+    let third = bobby.start(names::INBOX_ACK, &request).await;
+    assert!(!third.reason.is_error());
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m2", "two").await.unwrap();
+    assert_eq!(start_of(&fixture, "bobby", "b1").await, 1);
+}
+
+async fn an_acknowledgement_survives_a_message_at_fault(database: Database) {
+    refuse_poison(&database).await;
+    let fixture = Fixture::new(database).await;
+    let (bobby, request) = with_one(&fixture).await;
+    let alice = fixture.client("alice", "a1");
+    // So that the cursor goes with the message that the database refuses.
+    fixture.clock.advance_ms(120_000);
+    fixture.accounts.stall();
+    let poison = alice.start(names::MESSAGE_SEND, &text_to("bobby", "m2", "poison"));
+    fixture.accounts.asked().await;
+    let ack = bobby.start(names::INBOX_ACK, &request);
+    fixture.accounts.resume();
+    assert!(poison.await.reason.is_error());
+    assert!(!ack.await.reason.is_error());
+}
+
 async fn late_acknowledgements_do_not_count_for_the_next_connection(database: Database) {
     let fixture = Fixture::new(database).await;
     let (alice, mut old) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
+    let mut witness = fixture.client("bobby", "b2");
+    witness.subscribe().await;
     old.subscribe().await;
     alice.send("bobby", "m1", "one").await.unwrap();
     let late = old.next().await;
@@ -111,10 +167,8 @@ async fn late_acknowledgements_do_not_count_for_the_next_connection(database: Da
     fixture.disconnect(&old);
     late.finish(TrackedOutcome::Gone);
     alice.send("bobby", "m2", "two").await.unwrap();
-    assert!(
-        new.pending().await.is_none(),
-        "one at a time, whatever became of the other"
-    );
+    // One at a time, whatever became of the other.
+    new.hears_nothing(&mut witness, 2).await;
     again.ack();
     assert_eq!(new.next().await.span(), (1, 2));
 }
@@ -218,6 +272,44 @@ async fn the_wish_for_history_may_come_after_the_subscription(database: Database
         .await
         .unwrap();
     assert_eq!(roaming.next().await.span(), (0, 1));
+}
+
+async fn the_wish_for_history_outlives_a_first_contact_that_was_cut_short(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
+    bobby.subscribe().await;
+    for (id, place) in [("m1", 1), ("m2", 2)] {
+        alice.send("bobby", id, id).await.unwrap();
+        bobby.take_to(place).await;
+    }
+    let (database, clock) = fixture.stop().await;
+    let fixture = Fixture::at(database, clock, |_| {}).await;
+    let cut_short = fixture.client("bobby", "b2");
+    cut_short.subscribe().await;
+    cut_short.unsubscribe().await;
+    fixture.disconnect(&cut_short);
+    let mut roaming = fixture.client("bobby", "b2");
+    let wish = json!({"roaming": true});
+    roaming
+        .call::<Configured>(names::SESSION_CONFIGURE, wish.clone())
+        .await
+        .unwrap();
+    roaming.subscribe().await;
+    let batch = roaming.next().await;
+    assert_eq!(batch.span(), (0, 2));
+    // Once something was acknowledged, the device is where it is.
+    batch.ack();
+    let (database, clock) = fixture.stop().await;
+    let fixture = Fixture::at(database, clock, |_| {}).await;
+    let mut roaming = fixture.client("bobby", "b2");
+    roaming
+        .call::<Configured>(names::SESSION_CONFIGURE, wish)
+        .await
+        .unwrap();
+    roaming.subscribe().await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m3", "m3").await.unwrap();
+    assert_eq!(roaming.next().await.span(), (2, 3));
 }
 
 async fn cursors_are_on_disk_after_a_stop(database: Database) {

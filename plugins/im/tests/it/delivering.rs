@@ -1,24 +1,30 @@
 //! `$im/inbox`.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::poll;
 use partyline_plugin::database::Database;
 use partyline_plugin::{SessionInfo, TrackedOutcome};
-use partyline_protocol::{Configured, names};
+use partyline_protocol::{Configured, Seq, names};
 use serde_json::json;
 
-use crate::support::database;
+use crate::support::database::{self, hold_cursors};
 use crate::support::fixture::{self, Client, text_to};
 use crate::support::{Fixture, on_both, user};
 
 on_both!(
     nothing_is_sent_before_a_subscription,
     a_subscription_is_answered_when_its_place_is_fixed,
+    overlapping_subscriptions_wait_for_the_same_place,
+    a_batch_without_room_goes_again,
+    what_can_not_be_read_blocks_nothing,
     offline_messages_come_in_order,
     one_batch_at_a_time,
     each_batch_begins_where_the_last_one_ended,
     what_falls_out_of_memory_comes_from_the_store,
     a_closed_delivery_goes_on_from_the_cursor,
+    a_batch_that_found_no_room_goes_again,
     a_refused_batch_comes_again_when_asked_for,
     a_message_for_online_devices_is_not_kept_for_others,
     an_expired_message_is_passed_over,
@@ -51,15 +57,24 @@ async fn receive(client: &mut Client, head: u64) -> Vec<String> {
 
 async fn nothing_is_sent_before_a_subscription(database: Database) {
     let fixture = Fixture::new(database).await;
-    let mut bobby = fixture.client("bobby", "b1");
-    fixture
-        .client("alice", "a1")
-        .send("bobby", "m1", "hello")
-        .await
-        .unwrap();
-    assert!(bobby.pending().await.is_none());
+    let (mut bobby, mut witness) = (fixture.client("bobby", "b1"), fixture.client("bobby", "b2"));
+    // A session that the plugin knows, and a place that is stored.
     bobby.subscribe().await;
-    assert_eq!(bobby.next().await.texts(), [(1, "hello".to_owned())]);
+    bobby.unsubscribe().await;
+    witness.subscribe().await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m1", "hello").await.unwrap();
+    bobby.hears_nothing(&mut witness, 1).await;
+    alice.send("bobby", "m2", "again").await.unwrap();
+    bobby.hears_nothing(&mut witness, 2).await;
+    bobby.subscribe().await;
+    let batch = bobby.next().await;
+    assert_eq!(batch.span(), (0, 2), "one batch, and none before it");
+    assert_eq!(batch.texts().len(), 2);
+    alice.send("bobby", "m3", "and again").await.unwrap();
+    bobby.hears_nothing(&mut witness, 3).await;
+    batch.ack();
+    assert_eq!(bobby.next().await.span(), (2, 3));
 }
 
 /// Else another device of the user could acknowledge what was sent after the answer, and this one
@@ -71,6 +86,71 @@ async fn a_subscription_is_answered_when_its_place_is_fixed(database: Database) 
         client.subscribe().await;
         assert_eq!(database::cursors(&fixture.database).await, device);
     }
+}
+
+/// Whoever asks second waits as well.
+async fn overlapping_subscriptions_wait_for_the_same_place(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let bobby = fixture.client("bobby", "b1");
+    // The stream is there, the device's place is not.
+    fixture.place("bobby").await;
+    let held = hold_cursors(&fixture.database).await;
+    let (mut first, mut second) = (pin!(bobby.subscribe()), pin!(bobby.subscribe()));
+    assert!(poll!(first.as_mut()).is_pending());
+    assert!(poll!(second.as_mut()).is_pending());
+    held.release().await;
+    second.await;
+    assert_eq!(database::cursors(&fixture.database).await, 1);
+    first.await;
+}
+
+/// The broker lets go of a batch that finds no room in the queue of its connection.
+async fn a_batch_without_room_goes_again(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
+    bobby.subscribe().await;
+    alice.send("bobby", "m1", "one").await.unwrap();
+    bobby.next().await.finish(TrackedOutcome::Gone);
+    let again = bobby.next().await;
+    assert_eq!((again.span(), again.texts().len()), ((0, 1), 1));
+    again.ack();
+    alice.send("bobby", "m2", "two").await.unwrap();
+    assert_eq!(bobby.next().await.span(), (1, 2));
+}
+
+async fn what_can_not_be_read_blocks_nothing(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let alice = fixture.client("alice", "a1");
+    for (n, to) in [(1, "bobby"), (2, "bobby"), (3, "carol"), (4, "bobby")] {
+        alice.send(to, &format!("m{n}"), "text").await.unwrap();
+    }
+    alice.send("alice", "m5", "note").await.unwrap();
+    database::execute(
+        &fixture.database,
+        "UPDATE im_message SET content = '{}' WHERE client_msg_id = 'm2'",
+    )
+    .await;
+    database::execute(
+        &fixture.database,
+        "UPDATE im_message SET sender = '/' WHERE client_msg_id = 'm3'",
+    )
+    .await;
+    let mut other = fixture.client("alice", "a2");
+    other.subscribe().await;
+    let batch = other.next().await;
+    assert_eq!(batch.span(), (0, 5));
+    let (text, note) = ("text".to_owned(), "note".to_owned());
+    let expected = [
+        (1, text.clone()),
+        (2, "oversize".to_owned()),
+        (4, text),
+        (5, note),
+    ];
+    assert_eq!(
+        batch.texts(),
+        expected,
+        "its place is told where it is known"
+    );
 }
 
 async fn offline_messages_come_in_order(database: Database) {
@@ -101,6 +181,8 @@ async fn offline_messages_come_in_order(database: Database) {
 async fn one_batch_at_a_time(database: Database) {
     let fixture = Fixture::new(database).await;
     let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
+    let mut witness = fixture.client("bobby", "b2");
+    witness.subscribe().await;
     bobby.subscribe().await;
     alice.send("bobby", "m1", "one").await.unwrap();
     let first = bobby.next().await;
@@ -108,10 +190,7 @@ async fn one_batch_at_a_time(database: Database) {
         alice.send("bobby", id, id).await.unwrap();
     }
     bobby.subscribe().await;
-    assert!(
-        bobby.pending().await.is_none(),
-        "the first is not acknowledged"
-    );
+    bobby.hears_nothing(&mut witness, 4).await;
     first.ack();
     let second = bobby.next().await;
     assert_eq!(second.span(), (1, 4));
@@ -162,6 +241,21 @@ async fn what_falls_out_of_memory_comes_from_the_store(database: Database) {
     assert_eq!(receive(&mut bobby, 301).await, expected);
 }
 
+async fn a_batch_that_found_no_room_goes_again(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m1", "hello").await.unwrap();
+    let mut bobby = fixture.client("bobby", "b1");
+    bobby.subscribe().await;
+    let full = bobby.next().await;
+    full.finish(TrackedOutcome::Full);
+    let again = bobby.next().await;
+    assert_eq!(again.span(), (0, 1));
+    again.ack();
+    alice.send("bobby", "m2", "again").await.unwrap();
+    assert_eq!(bobby.next().await.span(), (1, 2));
+}
+
 async fn a_closed_delivery_goes_on_from_the_cursor(database: Database) {
     let fixture = Fixture::new(database).await;
     let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
@@ -187,6 +281,8 @@ async fn a_closed_delivery_goes_on_from_the_cursor(database: Database) {
 async fn a_refused_batch_comes_again_when_asked_for(database: Database) {
     let fixture = Fixture::new(database).await;
     let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
+    let mut witness = fixture.client("bobby", "b2");
+    witness.subscribe().await;
     bobby.subscribe().await;
     alice.send("bobby", "m1", "one").await.unwrap();
     bobby.next().await.refuse();
@@ -198,7 +294,7 @@ async fn a_refused_batch_comes_again_when_asked_for(database: Database) {
         .unwrap()
         .deliver
     {}
-    assert!(bobby.pending().await.is_none());
+    bobby.hears_nothing(&mut witness, 2).await;
     bobby.subscribe().await;
     let again = bobby.next().await;
     assert_eq!(again.span(), (0, 2));
@@ -286,6 +382,11 @@ async fn retention_leaves_gaps(database: Database) {
         ["from carol", "8", "9", "10"],
         "a busy conversation evicts no other"
     );
+    let truncated = |index| batch.message(index).truncated_before.map(Seq::get);
+    assert_eq!(
+        [truncated(0), truncated(1), truncated(2)],
+        [None, Some(8), None]
+    );
     batch.ack();
     // All of it too old: an empty batch still moves the cursor.
     fixture.clock.advance_ms(16 * 24 * 3600 * 1000);
@@ -307,17 +408,32 @@ async fn configure_delivers_without_a_subscription(database: Database) {
         .await
         .unwrap();
     assert!(!configured.deliver);
+    let mut witness = fixture.client("bobby", "b2");
+    witness.subscribe().await;
     let wish = json!({"deliver": true});
     let configured: Configured = bobby.call(names::SESSION_CONFIGURE, wish).await.unwrap();
     assert!(configured.deliver);
     assert_eq!(configured.max_batch.get(), 2048, "what was left out stays");
+    // A subscription that comes and goes changes nothing about it.
+    bobby.subscribe().await;
+    bobby.unsubscribe().await;
     alice.send("bobby", "m1", "one").await.unwrap();
     bobby.next().await.ack();
     let wish = json!({"deliver": false});
-    let configured: Configured = bobby.call(names::SESSION_CONFIGURE, wish).await.unwrap();
+    let configured: Configured = bobby
+        .call(names::SESSION_CONFIGURE, wish.clone())
+        .await
+        .unwrap();
     assert!(!configured.deliver);
     alice.send("bobby", "m2", "two").await.unwrap();
-    assert!(bobby.pending().await.is_none());
+    bobby.hears_nothing(&mut witness, 2).await;
+    // Nor does the wish end a subscription.
+    bobby.subscribe().await;
+    bobby.next().await.ack();
+    let configured: Configured = bobby.call(names::SESSION_CONFIGURE, wish).await.unwrap();
+    assert!(configured.deliver);
+    alice.send("bobby", "m3", "three").await.unwrap();
+    assert_eq!(bobby.next().await.span(), (2, 3));
 }
 
 async fn a_login_ends_the_delivery_of_the_one_before(database: Database) {
@@ -383,8 +499,10 @@ async fn a_deleted_user_gets_nothing_more(database: Database) {
         .forget_user(&crate::support::app(), &user("bobby").username)
         .await
         .unwrap();
+    let mut witness = fixture.client("bobby", "b2");
+    witness.subscribe().await;
     alice.send("bobby", "m2", "two").await.unwrap();
-    assert!(bobby.pending().await.is_none());
+    bobby.hears_nothing(&mut witness, 1).await;
     let (new_epoch, head) = fixture.place("bobby").await;
     assert_ne!(
         epoch, new_epoch,

@@ -1,12 +1,21 @@
 //! `$im/message/send`.
 
+use std::collections::HashSet;
+use std::pin::pin;
+
+use futures_util::poll;
+use partyline_im::ConversationKey;
+use partyline_im::store::{Batch, NewMessage, StoredContent};
+use partyline_plugin::Clock;
 use partyline_plugin::database::Database;
-use partyline_protocol::{ErrorCode, Sent, names};
+use partyline_protocol::{
+    Epoch, ErrorCode, MessageId, Reply, SendMessage, Sent, decode_request, names,
+};
 use serde_json::json;
 
 use crate::support::database::refuse_poison;
 use crate::support::fixture::text_to;
-use crate::support::{Fixture, app, on_both};
+use crate::support::{Fixture, app, on_both, user};
 
 on_both!(
     a_message_reaches_both_users,
@@ -14,7 +23,13 @@ on_both!(
     a_repetition_is_answered_as_before,
     a_repetition_after_a_restart_is_answered_as_before,
     repetitions_in_one_batch_are_one_message,
+    a_repetition_is_answered_whatever_the_limits_are_by_now,
+    what_was_stored_without_a_word_is_delivered,
+    a_number_that_another_process_took_is_replaced,
     repetitions_burn_no_quota,
+    what_is_not_stored_burns_no_quota,
+    names_can_not_be_tried_out_without_end,
+    a_deleted_user_sends_nothing_more,
     refusals_have_codes,
     a_failing_message_fails_alone,
     a_session_keeps_its_order,
@@ -102,7 +117,7 @@ async fn a_repetition_is_answered_as_before(database: Database) {
     fixture.accounts.delete("bobby");
     fixture
         .streams
-        .forget_user(&app(), &crate::support::user("bobby").username)
+        .forget_user(&app(), &user("bobby").username)
         .await
         .unwrap();
     assert!(alice.send("bobby", "m1", "hello").await.unwrap().duplicate);
@@ -142,7 +157,7 @@ async fn repetitions_in_one_batch_are_one_message(database: Database) {
     held.await;
     let mut answers = Vec::new();
     for send in sends {
-        let reply = partyline_protocol::Reply::<Sent>::decode(&send.await.payload).unwrap();
+        let reply = Reply::<Sent>::decode(&send.await.payload).unwrap();
         answers.push(
             reply
                 .result
@@ -152,6 +167,134 @@ async fn repetitions_in_one_batch_are_one_message(database: Database) {
     }
     assert_eq!(answers, [Ok(false), Ok(true), Err(ErrorCode::IdReused)]);
     assert_eq!(fixture.place("bobby").await.1, 2);
+}
+
+async fn a_repetition_is_answered_whatever_the_limits_are_by_now(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let first = fixture.client("alice", "a1");
+    let first = first.send("bobby", "m1", "hello").await.unwrap();
+    let (database, clock) = fixture.stop().await;
+    let fixture = Fixture::at(database, clock, |config| config.message_body_bytes = 10).await;
+    let alice = fixture.client("alice", "a1");
+    let again = alice.send("bobby", "m1", "hello").await.unwrap();
+    assert_eq!((again.msg_id, again.duplicate), (first.msg_id, true));
+    let error = alice.send("bobby", "m2", "hello").await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::MessageTooLong);
+}
+
+/// The commit was carried out and its answer lost, or the process ended before it told anybody.
+async fn what_was_stored_without_a_word_is_delivered(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
+    bobby.subscribe().await;
+    alice.send("bobby", "m1", "one").await.unwrap();
+    bobby.take_to(1).await;
+    let request = text_to("bobby", "m2", "two");
+    let message: SendMessage = decode_request(request.to_string().as_bytes()).unwrap().body;
+    let (sender, target) = (user("alice"), user("bobby"));
+    let stored = NewMessage {
+        id: MessageId::parse(1).unwrap(),
+        conversation: ConversationKey::between(&sender, &target),
+        receivers: vec![sender.clone(), target],
+        sender,
+        client_msg_id: message.client_msg_id.clone(),
+        content_hash: message.content_hash(),
+        at_ms: u64::try_from(fixture.clock.now_ms()).unwrap(),
+        expire_at: None,
+        no_offline: false,
+        content: StoredContent::from(message),
+    };
+    let batch = Batch {
+        messages: &[stored],
+        cursors: &[],
+        fresh: &Epoch::parse("another").unwrap(),
+    };
+    let store = partyline_im::store::open(&fixture.database);
+    store.commit(&batch).await.unwrap();
+    let again = alice.send("bobby", "m2", "two").await.unwrap();
+    assert!(again.duplicate);
+    let batch = bobby.next().await;
+    assert_eq!(batch.texts(), [(2, "two".to_owned())]);
+    assert_eq!(batch.span(), (1, 2));
+}
+
+async fn a_number_that_another_process_took_is_replaced(database: Database) {
+    // Before the numbers begin, so that both processes count on from the same one.
+    let clock = Clock::default();
+    clock.advance_ms(1000 - clock.now_ms());
+    let one = Fixture::at(database.clone(), clock.clone(), |_| {}).await;
+    let other = Fixture::at(database, clock, |_| {}).await;
+    let mut numbers = HashSet::new();
+    for n in 0..20 {
+        let (fixture, name) = if n % 2 == 0 {
+            (&one, "alice")
+        } else {
+            (&other, "carol")
+        };
+        let client = fixture.client(name, name);
+        let sent = client
+            .send("bobby", &format!("m{n}"), "hello")
+            .await
+            .unwrap();
+        assert!(numbers.insert(sent.msg_id));
+    }
+}
+
+async fn what_is_not_stored_burns_no_quota(database: Database) {
+    refuse_poison(&database).await;
+    let fixture = Fixture::with(database, |config| config.sends_per_minute = 2).await;
+    let alice = fixture.client("alice", "a1");
+    for _ in 0..5 {
+        let error = alice.send("bobby", "m1", "poison").await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::SendSystemError);
+    }
+    for id in ["m2", "m3"] {
+        alice.send("bobby", id, "hello").await.unwrap();
+    }
+    let error = alice.send("bobby", "m4", "hello").await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SendFrequencyLimit);
+    assert!(
+        error.message.ends_with("the most is 2 sends a minute"),
+        "{error}"
+    );
+}
+
+async fn names_can_not_be_tried_out_without_end(database: Database) {
+    let fixture = Fixture::with(database, |config| config.sends_per_minute = 2).await;
+    let alice = fixture.client("alice", "a1");
+    fixture.accounts.delete("ghost");
+    let mut codes = Vec::new();
+    for id in ["m1", "m2", "m3"] {
+        codes.push(alice.send("ghost", id, "hello").await.unwrap_err().code);
+    }
+    let unknown = ErrorCode::TargetUserNotExist;
+    assert_eq!(codes, [unknown, unknown, ErrorCode::SendFrequencyLimit]);
+}
+
+async fn a_deleted_user_sends_nothing_more(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let (alice, carol) = (fixture.client("alice", "a1"), fixture.client("carol", "c1"));
+    alice.send("bobby", "m1", "hello").await.unwrap();
+    fixture.clock.advance_ms(120_000);
+    fixture.accounts.stall();
+    let held = carol.start(names::MESSAGE_SEND, &text_to("bobby", "m1", "hello"));
+    fixture.accounts.asked().await;
+    let waiting = alice.start(names::MESSAGE_SEND, &text_to("bobby", "m2", "hello"));
+    fixture.accounts.delete("alice");
+    let username = user("alice").username;
+    let app = app();
+    let mut deleted = pin!(fixture.streams.forget_user(&app, &username));
+    assert!(
+        poll!(deleted.as_mut()).is_pending(),
+        "what is being decided is waited for"
+    );
+    fixture.accounts.resume();
+    assert!(!held.await.reason.is_error());
+    let reply = Reply::<Sent>::decode(&waiting.await.payload).unwrap();
+    assert_eq!(reply.result.unwrap_err().code, ErrorCode::UserNotExist);
+    deleted.await.unwrap();
+    let store = partyline_im::store::open(&fixture.database);
+    assert_eq!(store.place(&user("alice")).await.unwrap(), None);
 }
 
 async fn repetitions_burn_no_quota(database: Database) {
@@ -250,7 +393,7 @@ async fn a_failing_message_fails_alone(database: Database) {
     held.await;
     let mut places = Vec::new();
     for send in sends {
-        let reply = partyline_protocol::Reply::<Sent>::decode(&send.await.payload).unwrap();
+        let reply = Reply::<Sent>::decode(&send.await.payload).unwrap();
         places.push(
             reply
                 .result
@@ -285,7 +428,7 @@ async fn a_session_keeps_its_order(database: Database) {
         })
         .collect();
     for (n, send) in sends {
-        let reply = partyline_protocol::Reply::<Sent>::decode(&send.await.payload).unwrap();
+        let reply = Reply::<Sent>::decode(&send.await.payload).unwrap();
         assert_eq!(reply.result.unwrap().seq.get(), n);
     }
 }
@@ -298,8 +441,13 @@ async fn a_full_queue_refuses(database: Database) {
     let held = send("m0");
     fixture.accounts.asked().await;
     let (one, two, three) = (send("m1"), send("m2"), send("m3"));
-    let refused = partyline_protocol::Reply::<Sent>::decode(&three.await.payload).unwrap();
-    assert_eq!(refused.result.unwrap_err().code, ErrorCode::TooManyInFlight);
+    let refused = Reply::<Sent>::decode(&three.await.payload).unwrap();
+    let error = refused.result.unwrap_err();
+    assert_eq!(error.code, ErrorCode::TooManyInFlight);
+    assert!(
+        error.message.ends_with("the most that wait are 2 sends"),
+        "{error}"
+    );
     fixture.accounts.resume();
     for send in [held, one, two] {
         assert!(!send.await.reason.is_error());

@@ -1,7 +1,7 @@
 //! How large a batch may be.
 
 use partyline_plugin::database::Database;
-use partyline_protocol::{Configured, ItemBody, names};
+use partyline_protocol::{Configured, ItemBody, Sent, names};
 use serde_json::json;
 
 use crate::support::fixture::Client;
@@ -11,6 +11,7 @@ on_both!(
     batches_have_eight_kib_at_most,
     a_client_may_ask_for_more_or_less,
     the_clients_own_limit_holds,
+    every_message_fits_a_batch,
     what_alone_is_too_large_is_named,
 );
 
@@ -82,6 +83,33 @@ async fn the_clients_own_limit_holds(database: Database) {
         .unwrap();
     let packets = packets(&mut bobby, 20).await;
     assert!(packets.iter().all(|bytes| *bytes <= 1500), "{packets:?}");
+}
+
+/// The largest that is taken, with all names at their longest, to the sender's other device.
+async fn every_message_fits_a_batch(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let (sender, target) = ("s".repeat(128), "t".repeat(128));
+    let mut mentions = Vec::new();
+    let limit = 2048 - r#"{"title":"","alert":""}"#.len() - 2 * 250;
+    while serde_json::to_string(&mentions).unwrap().len() + 80 < limit {
+        mentions.push(json!({"username": "somebody", "appkey": app().as_str()}));
+    }
+    let request = json!({
+        "client_msg_id": "\"".repeat(64), "target_type": "single", "target_id": target,
+        "target_appkey": app().as_str(), "msg_type": "text",
+        "msg_body": {"text": "x".repeat(4096 - r#"{"text":""}"#.len())},
+        "no_notification": true, "need_receipt": true, "expire": u32::MAX, "at": mentions,
+        "notification": {"title": "t".repeat(250), "alert": "a".repeat(250)},
+    });
+    let (one, mut other) = (fixture.client(&sender, "a1"), fixture.client(&sender, "a2"));
+    other.subscribe().await;
+    one.call::<Sent>(names::MESSAGE_SEND, request)
+        .await
+        .unwrap();
+    let batch = other.next().await;
+    assert_eq!(batch.message(0).msg_body.as_str().len(), 4096);
+    let bytes = batch.bytes + PACKET;
+    assert!(bytes <= 8192, "{bytes}");
 }
 
 async fn what_alone_is_too_large_is_named(database: Database) {

@@ -78,6 +78,7 @@ impl Subject {
             .items(place.stream, range, kept, 100_000)
             .await
             .unwrap()
+            .items
     }
 }
 

@@ -1,16 +1,22 @@
 //! `$im/inbox/sync`.
 
+use std::pin::pin;
+
+use futures_util::poll;
 use partyline_plugin::database::Database;
 use partyline_protocol::{Acked, Configured, Reset, SyncPage, SyncReply, names};
 use serde_json::{Value, json};
 
 use crate::support::broker::text;
+use crate::support::database::hold_cursors;
 use crate::support::fixture::Client;
 use crate::support::{Fixture, app, on_both};
 
 on_both!(
     pages_go_back_below_the_cursor,
     a_page_opens_delivery_and_counts_as_sent,
+    the_first_page_can_be_acknowledged_at_once,
+    a_page_waits_for_the_subscription_before_it,
     pages_keep_to_the_batch_size,
     a_place_that_says_nothing_gives_the_heads,
     heads_come_in_pages,
@@ -87,6 +93,48 @@ async fn a_page_opens_delivery_and_counts_as_sent(database: Database) {
             .get(),
         1
     );
+}
+
+async fn the_first_page_can_be_acknowledged_at_once(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m1", "one").await.unwrap();
+    for n in 0..10 {
+        let bobby = fixture.client("bobby", &format!("b{n}"));
+        let wish = json!({"ack": "explicit", "roaming": true});
+        bobby
+            .call::<Configured>(names::SESSION_CONFIGURE, wish)
+            .await
+            .unwrap();
+        let page = page(&bobby, json!({"from": 0})).await;
+        let ack = json!({"epoch": page.epoch, "seq": page.seq});
+        let acked: Acked = bobby.call(names::INBOX_ACK, ack).await.unwrap();
+        assert_eq!(acked.seq.get(), 1);
+    }
+}
+
+/// The subscription looks where the device is; a page that overtook it would not count as sent.
+async fn a_page_waits_for_the_subscription_before_it(database: Database) {
+    let fixture = Fixture::new(database).await;
+    let alice = fixture.client("alice", "a1");
+    alice.send("bobby", "m1", "one").await.unwrap();
+    let bobby = fixture.client("bobby", "b1");
+    let wish = json!({"ack": "explicit"});
+    bobby
+        .call::<Configured>(names::SESSION_CONFIGURE, wish)
+        .await
+        .unwrap();
+    let held = hold_cursors(&fixture.database).await;
+    let mut subscribing = pin!(bobby.subscribe());
+    assert!(poll!(subscribing.as_mut()).is_pending());
+    let mut paging = pin!(page(&bobby, json!({"from": 0})));
+    assert!(poll!(paging.as_mut()).is_pending());
+    held.release().await;
+    let page = paging.await;
+    let ack = json!({"epoch": page.epoch, "seq": page.seq});
+    let acked: Acked = bobby.call(names::INBOX_ACK, ack).await.unwrap();
+    assert_eq!(acked.seq.get(), 1);
+    subscribing.await;
 }
 
 async fn pages_keep_to_the_batch_size(database: Database) {

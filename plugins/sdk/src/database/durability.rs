@@ -86,3 +86,86 @@ fn require(
         need,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use sqlx::sqlite::{
+        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    };
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::database::Inner;
+
+    /// What a SQLite database with these settings is found to be.
+    async fn sqlite(
+        journal: SqliteJournalMode,
+        synchronous: SqliteSynchronous,
+    ) -> Result<Durability, NotDurable> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("test.sqlite"))
+            .create_if_missing(true)
+            .journal_mode(journal)
+            .synchronous(synchronous);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .unwrap();
+        let reader = writer.clone();
+        let database = Database(Arc::new(Inner {
+            pool: Pool::Sqlite { reader, writer },
+            write_slots: Semaphore::new(1),
+            commits: AtomicU64::new(0),
+        }));
+        let found = database.assert_durable().await;
+        database.close().await;
+        found
+    }
+
+    #[tokio::test]
+    async fn sqlite_must_sync_its_write_ahead_log() {
+        let wal = SqliteJournalMode::Wal;
+        for (synchronous, value) in [
+            (SqliteSynchronous::Full, "2"),
+            (SqliteSynchronous::Extra, "3"),
+        ] {
+            let found = sqlite(wal, synchronous).await.unwrap().settings;
+            let expected = [
+                ("synchronous", value.to_owned()),
+                ("journal_mode", "wal".to_owned()),
+            ];
+            assert_eq!(found, expected);
+        }
+        let full = SqliteSynchronous::Full;
+        for (journal, synchronous, setting, value) in [
+            (wal, SqliteSynchronous::Off, "synchronous", "0"),
+            (wal, SqliteSynchronous::Normal, "synchronous", "1"),
+            (SqliteJournalMode::Delete, full, "journal_mode", "delete"),
+            (SqliteJournalMode::Memory, full, "journal_mode", "memory"),
+            (SqliteJournalMode::Off, full, "journal_mode", "off"),
+        ] {
+            let error = sqlite(journal, synchronous).await.unwrap_err().to_string();
+            let start = "the database would lose acknowledged messages";
+            let wanted = format!("{start}: {setting} = {value}, need ");
+            assert!(error.starts_with(&wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_setting_must_be_one_of_the_safe_ones() {
+        let check = |value| require("synchronous_commit", value, &["on", "local"], "on");
+        for safe in ["on", "local"] {
+            check(safe).unwrap();
+        }
+        for unsafe_value in ["off", "", "ON", "on "] {
+            let error = check(unsafe_value).unwrap_err().to_string();
+            let wanted = format!("synchronous_commit = {unsafe_value}, need on");
+            assert!(error.ends_with(&wanted), "{error}");
+        }
+    }
+}

@@ -14,6 +14,9 @@ use super::{Database, Inner, NotDurable, Pool};
 /// Write transactions that run side by side on PostgreSQL.
 const POSTGRES_WRITERS: usize = 8;
 
+/// How long SQLite waits for a lock that another process holds.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,7 +66,7 @@ async fn open_sqlite(url: &str) -> Result<Pool, sqlx::Error> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10));
+        .busy_timeout(BUSY);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_with(options.clone())

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Acquire, Connection, PgConnection, SqliteConnection};
+use tokio::time::Instant;
 
 use super::{Database, Pool};
 
 /// How often a job is run again after a conflict before its error is returned.
 const MAX_RETRIES: u32 = 8;
+
+/// How long after its first try a job may be run again: on SQLite each try waits for a lock that
+/// another process holds, and all others in the queue wait too.
+const RETRY_FOR: Duration = Duration::from_secs(5);
 
 /// An open transaction. It commits when the job returns `Ok`, and rolls back otherwise.
 #[derive(Debug)]
@@ -41,9 +46,14 @@ impl Database {
             .await
             .map_err(|_| sqlx::Error::PoolClosed)?;
         let mut tries = 0;
+        let began = Instant::now();
         loop {
             match self.attempt(&mut job).await {
-                Err(error) if tries < MAX_RETRIES && is_conflict(&error) => {
+                Err(error)
+                    if tries < MAX_RETRIES
+                        && began.elapsed() < RETRY_FOR
+                        && is_conflict(&error) =>
+                {
                     tries += 1;
                     tracing::debug!(tries, "write conflict, running the transaction again");
                     tokio::time::sleep(Duration::from_millis(u64::from(tries) * 3)).await;

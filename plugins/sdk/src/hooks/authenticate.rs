@@ -64,8 +64,9 @@ impl fmt::Debug for ConnectRequest {
     }
 }
 
-/// What an accepted connection becomes.
-#[derive(Debug, Clone)]
+/// What an accepted connection becomes. Its `Debug` leaves out what the client is told, which may
+/// hold a secret.
+#[derive(Clone)]
 pub struct Admission {
     /// The session's key.
     pub device: DeviceKey,
@@ -75,6 +76,15 @@ pub struct Admission {
     pub connack_properties: Vec<(String, String)>,
     /// Sent right after the CONNACK, before anything else.
     pub welcome: Vec<Outgoing>,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("device", &self.device)
+            .field("principal", &self.principal)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A refused CONNECT. 3.1 and 3.1.1 clients get the nearest of their five codes.
@@ -122,4 +132,50 @@ pub enum AuthVerdict {
 pub trait Authenticate: Send + Sync + 'static {
     /// Decide.
     async fn authenticate(&self, request: &ConnectRequest) -> HookResult<AuthVerdict>;
+}
+
+#[cfg(test)]
+mod tests {
+    use partyline_protocol::{AppKey, TopicLimits, TopicName};
+
+    use super::*;
+    use crate::{Owner, Qos, Role};
+
+    const SECRET: &str = "hush-hush-hush";
+
+    #[test]
+    fn no_secret_of_a_connect_or_its_answer_is_printed() {
+        let client_id = ClientId::parse("phone").unwrap();
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1));
+        let mut request = ConnectRequest::new(client_id.clone(), ProtocolVersion::V5, peer);
+        request.password = Some(SECRET.into());
+        request.user_properties = vec![("device_secret".into(), SECRET.into())];
+        let admission = Admission {
+            device: DeviceKey {
+                app: AppKey::parse("abcdefghijklmnopqrstuvwx").unwrap(),
+                owner: Owner::Device,
+                client_id,
+            },
+            principal: Principal {
+                role: Role::Device,
+                registration: None,
+                user: None,
+            },
+            connack_properties: vec![("token".to_owned(), SECRET.to_owned())],
+            welcome: vec![Outgoing {
+                topic: TopicName::parse("$session", &TopicLimits::MQTT).unwrap(),
+                payload: SECRET.as_bytes().to_vec().into(),
+                qos: Qos::AtMostOnce,
+            }],
+        };
+        let welcome = format!("{:?}", admission.welcome);
+        let verdict = format!("{:?}", AuthVerdict::Allow(Box::new(admission)));
+        for printed in [format!("{request:?}"), welcome, verdict] {
+            let bytes = format!("{:?}", SECRET.as_bytes());
+            assert!(
+                !printed.contains(SECRET) && !printed.contains(&bytes),
+                "{printed}"
+            );
+        }
+    }
 }

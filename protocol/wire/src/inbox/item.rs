@@ -22,17 +22,21 @@ pub struct InboxItem {
 pub enum ItemBody {
     /// A message, to the user or sent by the user elsewhere.
     Message(Box<MessageItem>),
-    /// A message too large for the client's packets; it can be fetched from the history.
+    /// A message too large for the client's packets, or unreadable to this version of the broker;
+    /// it can be fetched from the history.
     Oversize(OversizeItem),
 }
 
-/// Stands for a message that alone exceeds the batch size.
+/// Stands for a message that can't be sent: it alone exceeds the batch size, or can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OversizeItem {
     /// Where it is.
     pub conversation: Conversation,
     /// Its place there.
     pub msg_seq: Seq,
+    /// As in [`MessageItem`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated_before: Option<Seq>,
 }
 
 impl ItemBody {

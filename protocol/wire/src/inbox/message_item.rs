@@ -11,6 +11,10 @@ pub struct MessageItem {
     pub conversation: Conversation,
     /// Its place in the conversation.
     pub msg_seq: Seq,
+    /// `msg_seq` again where what came before it in the conversation is no longer kept for offline
+    /// delivery: a client without it has a gap that no stream will fill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated_before: Option<Seq>,
     /// The message's number.
     pub msg_id: MessageId,
     /// Who sent it.

@@ -85,6 +85,10 @@ pub struct Head {
     pub last_seq: Seq,
     /// The last message that the user has read.
     pub read_seq: Seq,
+    /// The first place whose message is kept for offline delivery, if earlier ones that the user
+    /// could see are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated_before: Option<Seq>,
     /// How many are unread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,

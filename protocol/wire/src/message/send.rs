@@ -65,6 +65,14 @@ fn invalid(detail: impl std::fmt::Display) -> RequestError {
     RequestError::new(ErrorCode::InvalidRequest).with_detail(detail)
 }
 
+/// Bytes that a part takes as JSON text.
+fn json_bytes<T: Serialize>(part: Option<&T>) -> usize {
+    // Cannot fail: the parts are made of strings.
+    part.map_or(0, |part| {
+        serde_json::to_string(part).map_or(0, |json| json.len())
+    })
+}
+
 impl SendMessage {
     /// Checks the body against its type and everything against the limits. The errors name the
     /// field and the limit.
@@ -80,11 +88,11 @@ impl SendMessage {
                 return Err(invalid(detail));
             }
         }
-        let mentions = self.at.as_ref().map_or(0, Vec::len);
-        if mentions > limits.mentions {
-            let max = limits.mentions;
+        let beside = json_bytes(self.at.as_ref()) + json_bytes(self.notification.as_ref());
+        if beside > limits.beside_body_bytes {
+            let max = limits.beside_body_bytes;
             return Err(invalid(format!(
-                "at names {mentions} members, the most is {max}"
+                "at and notification have {beside} bytes together, the most is {max}"
             )));
         }
         if self.expire == Some(0) {
@@ -195,6 +203,11 @@ mod tests {
         says(
             &format!(r#""msg_body":{{"text":""}},"notification":{{"alert":"{long}"}}"#),
             "notification.alert has 251 bytes, the most is 250",
+        );
+        let names = vec![r#"{"username":"somebody"}"#; 90].join(",");
+        says(
+            &format!(r#""msg_body":{{"text":""}},"at":[{names}]"#),
+            "at and notification have 2161 bytes together, the most is 2048",
         );
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a device runs on.
 ///
-/// Read from JMessage's letters (`a`, `i`, `w`, `j`) or the full names, capitals or not. Anything
+/// Read from JMessage's letters (`a`, `i`, `w`, `j`), the full names, or the names of the classes
+/// `mobile`, `pc` and `web`, capitals or not. Anything
 /// else, also nothing, is [`Platform::Other`] and no error: a new platform must still log in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -20,6 +21,8 @@ pub enum Platform {
     Macos,
     /// `linux`.
     Linux,
+    /// `mobile`: a phone or tablet that doesn't say which.
+    Mobile,
     /// `pc`: a computer that doesn't say which.
     Pc,
     /// `web`, `js`, `j`.
@@ -53,6 +56,7 @@ impl Platform {
             "w" | "windows" => Self::Windows,
             "macos" => Self::Macos,
             "linux" => Self::Linux,
+            "mobile" => Self::Mobile,
             "pc" => Self::Pc,
             "j" | "js" | "web" => Self::Web,
             _ => Self::Other,
@@ -67,6 +71,7 @@ impl Platform {
             Self::Windows => "windows",
             Self::Macos => "macos",
             Self::Linux => "linux",
+            Self::Mobile => "mobile",
             Self::Pc => "pc",
             Self::Web => "web",
             Self::Other => "other",
@@ -76,7 +81,7 @@ impl Platform {
     /// The class that the platform belongs to.
     pub const fn class(self) -> Class {
         match self {
-            Self::Android | Self::Ios => Class::Mobile,
+            Self::Android | Self::Ios | Self::Mobile => Class::Mobile,
             Self::Windows | Self::Macos | Self::Linux | Self::Pc => Class::Pc,
             Self::Web => Class::Web,
             Self::Other => Class::Other,
@@ -127,6 +132,8 @@ mod tests {
         for (text, class) in [
             ("a", Class::Mobile),
             ("iOS", Class::Mobile),
+            ("Mobile", Class::Mobile),
+            ("web", Class::Web),
             ("pc", Class::Pc),
             ("w", Class::Pc),
             ("Linux", Class::Pc),

@@ -16,3 +16,4 @@ mod principals;
 mod registration;
 mod switched_users;
 mod tokens;
+mod topic_rules;

@@ -1,14 +1,19 @@
 //! Files must mean the same on every machine: no paths and no registries of the one they came from.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::lint::violation::Violation;
 
-/// Split, so that this file doesn't accuse itself.
-const PATHS: [&str; 2] = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
+/// Homes of people and of administrators. Split, here and below, so that this file doesn't accuse
+/// itself.
+const HOMES: [&str; 3] = [
+    concat!("/ho", "me/"),
+    concat!("/ro", "ot/"),
+    concat!("/Us", "ers/"),
+];
 const REGISTRIES: [&str; 6] = [
     concat!("index.", "crates.io"),
     concat!("static.", "crates.io"),
@@ -28,6 +33,7 @@ const DOWNLOAD_SETTINGS: [&str; 4] = [
 
 pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
+    let folders = folders(root);
     for file in files.iter().filter(|file| !file.ends_with("Cargo.lock")) {
         let bytes =
             fs::read(root.join(file)).with_context(|| format!("cannot read {}", file.display()))?;
@@ -35,7 +41,7 @@ pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Violation>> {
             continue;
         };
         for (line, content) in (1..).zip(text.lines()) {
-            let objections = objections(file, content).into_iter();
+            let objections = objections(&folders, file, content).into_iter();
             violations.extend(objections.map(|objection| {
                 Violation::new(file, "machine", format!("line {line}: {objection}"))
             }));
@@ -44,8 +50,22 @@ pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Violation>> {
     Ok(violations)
 }
 
-fn objections(file: &Path, line: &str) -> Vec<String> {
-    let paths = PATHS.iter().filter(|path| holds_absolute(line, path));
+/// The folders that no file may name: homes, and the one at the top that this checkout lies in.
+fn folders(root: &Path) -> Vec<String> {
+    let mut folders: Vec<String> = HOMES.iter().map(ToString::to_string).collect();
+    let mut parts = root.components().filter_map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    // A folder that every machine has says nothing of this one.
+    if let Some(top) = parts.next().filter(|top| !["tmp", "var"].contains(top)) {
+        folders.push(format!("/{top}/"));
+    }
+    folders
+}
+
+fn objections(folders: &[String], file: &Path, line: &str) -> Vec<String> {
+    let paths = folders.iter().filter(|path| holds_absolute(line, path));
     let mut objections: Vec<String> = paths.map(|path| format!("path under {path}")).collect();
     let hosts = REGISTRIES.iter().filter(|host| line.contains(**host));
     objections.extend(hosts.map(|host| format!("registry {host}")));
@@ -78,24 +98,27 @@ mod tests {
     use super::*;
 
     fn found(file: &str, line: &str) -> bool {
-        !objections(Path::new(file), line).is_empty()
+        !objections(&folders(Path::new("/build/here")), Path::new(file), line).is_empty()
     }
 
     #[test]
     fn absolute_paths_of_a_machine_are_found() {
-        let [work, root] = PATHS;
-        assert!(found("a.md", &format!("see {work}main")));
-        assert!(found("a.rs", &format!("\"{root}.cargo\"")));
-        assert!(found("a.md", &format!("[x](file://{work}main)")));
-        assert!(found("a.sh", &format!("{work}main")));
+        for folder in HOMES.into_iter().chain(["/build/"]) {
+            assert!(found("a.md", &format!("see {folder}main")));
+            assert!(found("a.rs", &format!("\"{folder}.cargo\"")));
+            assert!(found("a.md", &format!("[x](file://{folder}main)")));
+            assert!(found("a.sh", &format!("{folder}main")));
+        }
     }
 
     #[test]
     fn relative_paths_and_addresses_are_not() {
-        let [work, root] = PATHS;
-        assert!(!found("a.md", &format!("docs{work}day.md")));
-        assert!(!found("a.md", &format!("https://example.org{root}x")));
-        assert!(!found("a.md", &format!("..{work}x")));
+        for folder in HOMES.into_iter().chain(["/build/", "/elsewhere/"]) {
+            assert!(!found("a.md", &format!("docs{folder}day.md")));
+            assert!(!found("a.md", &format!("https://example.org{folder}x")));
+            assert!(!found("a.md", &format!("..{folder}x")));
+        }
+        assert!(!found("a.md", "/elsewhere/x"));
     }
 
     #[test]

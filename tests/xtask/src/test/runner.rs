@@ -22,7 +22,7 @@ const BROKER: &str = "partyline";
 /// nextest gives its tests 10 seconds to stop, so it needs a little more itself.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Builds the broker as it ships and returns the path of its binary.
+/// Builds the broker, unoptimised like the tests, and returns the path of its binary.
 pub(super) async fn build_broker(repository: &Repository) -> Result<PathBuf> {
     let mut build = Command::new(cargo::program());
     build

@@ -36,29 +36,24 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let log = read_all(stderr);
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (lines, rest) = read_lines_until_ready(child.stdout.take().unwrap());
         let mut before_ready = Vec::new();
         let ready = loop {
-            let mut line = String::new();
-            if stdout.read_line(&mut line).unwrap() == 0 {
-                drop(child.kill());
-                child.wait().unwrap();
-                panic!(
-                    "the server ended before it was ready: {}",
-                    log.recv().unwrap()
-                );
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) if is_ready(&line) => break line,
+                Ok(line) => before_ready.push(line),
+                Err(error) => {
+                    drop(child.kill());
+                    child.wait().unwrap();
+                    panic!("not ready, {error}: {}", log.recv().unwrap());
+                }
             }
-            let line = line.trim_end().to_owned();
-            if line.starts_with("ready ") || line.starts_with(r#"{"ready""#) {
-                break line;
-            }
-            before_ready.push(line);
         };
         Self {
             child,
             before_ready,
             ready,
-            rest: read_all(stdout),
+            rest,
             log,
         }
     }
@@ -74,9 +69,10 @@ impl Server {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
+        // The shell's builtin, since the program `kill` is not on every machine.
         assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
+            Command::new("sh")
+                .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid])
                 .status()
                 .unwrap()
                 .success()
@@ -107,6 +103,37 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn is_ready(line: &str) -> bool {
+    line.starts_with("ready ") || line.starts_with(r#"{"ready""#)
+}
+
+/// The lines up to the one that says it is ready, one by one, and then all the rest.
+fn read_lines_until_ready(
+    from: impl Read + Send + 'static,
+) -> (Receiver<String>, Receiver<String>) {
+    let (line_sender, lines) = mpsc::channel();
+    let (rest_sender, rest) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        loop {
+            let mut line = String::new();
+            if from.read_line(&mut line).unwrap() == 0 {
+                return;
+            }
+            let line = line.trim_end().to_owned();
+            let ready = is_ready(&line);
+            drop(line_sender.send(line));
+            if ready {
+                break;
+            }
+        }
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        drop(rest_sender.send(text));
+    });
+    (lines, rest)
 }
 
 /// Reads to the end, on a thread of its own so that the writer never has to wait.

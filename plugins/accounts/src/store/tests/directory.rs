@@ -104,10 +104,7 @@ pub(super) async fn a_user_is_added_once_and_only_to_an_app(database: Database) 
     let World { directory, app, .. } = World::new(database).await;
     let alice = user("alice");
     let made = directory.add_user(&app, &alice, None).await.unwrap();
-    assert!(
-        made.password.is_some(),
-        "a password is made where none is given"
-    );
+    assert!(made.is_some(), "a password is made where none is given");
     let twice = directory
         .add_user(&app, &alice, Some("password"))
         .await
@@ -129,8 +126,11 @@ pub(super) async fn a_user_is_added_once_and_only_to_an_app(database: Database) 
     assert!(matches!(no_app, DirectoryError::NoSuchApp(_)));
     let nobody = user("nobody");
     for refused in [
-        directory.disable_user(&app, &nobody, true).await,
-        directory.set_password(&app, &nobody, "password").await,
+        directory.disable_user(&app, &nobody).await,
+        directory
+            .set_password(&app, &nobody, Some("password"))
+            .await
+            .map(drop),
         directory.delete_user(&app, &nobody).await,
     ] {
         assert!(matches!(refused, Err(DirectoryError::NoSuchUser(_))));
@@ -148,7 +148,7 @@ pub(super) async fn users_are_looked_up_in_the_order_asked(database: Database) {
         .add_user(&app, &bobby, Some("password"))
         .await
         .unwrap();
-    directory.disable_user(&app, &bobby, true).await.unwrap();
+    directory.disable_user(&app, &bobby).await.unwrap();
     let names = [
         carol.clone(),
         bobby.clone(),
@@ -168,7 +168,7 @@ pub(super) async fn users_are_looked_up_in_the_order_asked(database: Database) {
         .add_user(&app, &carol, Some("password"))
         .await
         .unwrap();
-    directory.disable_user(&app, &bobby, false).await.unwrap();
+    directory.enable_user(&app, &bobby).await.unwrap();
     directory.delete_user(&app, &alice).await.unwrap();
     let expected = [active, active, None, active, None];
     assert_eq!(directory.users(&app, &names).await.unwrap(), expected);
@@ -221,10 +221,10 @@ pub(super) async fn changes_are_numbered_in_the_order_of_their_commits(database:
         .unwrap();
     let (one, two, three) = tokio::join!(
         directory.rotate_secret(&app),
-        directory.disable_user(&app, &alice, true),
-        directory.set_password(&app, &alice, "password"),
+        directory.disable_user(&app, &alice),
+        directory.set_password(&app, &alice, Some("password")),
     );
-    for done in [one.map(drop), two, three] {
+    for done in [one.map(drop), two, three.map(drop)] {
         done.unwrap();
     }
     let mut store = store::read(&database).await.unwrap();

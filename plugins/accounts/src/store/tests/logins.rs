@@ -1,12 +1,12 @@
 use partyline_plugin::database::Database;
-use partyline_protocol::{Platform, RegistrationId, Username};
+use partyline_protocol::{Class, Platform, RegistrationId, RequestId, Secret, Username};
 
 use super::{World, address, client, new_registration, user};
 use crate::config::BanConfig;
 use crate::ending::{KickOne, Kicking};
 use crate::login::{LogIn, LoginOutcome, Place, Proof};
 use crate::secret::SecretHash;
-use crate::store::{self, Device};
+use crate::store::{self, Device, Store, Transaction};
 
 /// A login of `user` by password on a device of their own, at time 0 of the bans.
 async fn log_in(world: &World, user: &Username, id: &str, platform: Platform) -> LogIn {
@@ -16,16 +16,20 @@ async fn log_in(world: &World, user: &Username, id: &str, platform: Platform) ->
         app: world.app.clone(),
         user: user.clone(),
         generation: found.generation,
-        proof: Proof::Password { token: token(id) },
+        proof: Proof::Password {
+            token: token(id),
+            rehashed: None,
+        },
         place: Place::Own {
             client_id: client(id),
             assigned: false,
         },
-        platform,
+        platform: Some(platform),
         registration: new_registration(),
         clears_ban: false,
         address: address(),
         devices_per_user: 3,
+        may_crowd: false,
         ban: BanConfig::default(),
         now: 0,
     }
@@ -61,6 +65,7 @@ pub(super) async fn a_login_has_one_token_a_device(database: Database) {
     let again = LogIn {
         proof: Proof::Password {
             token: token("newer"),
+            rehashed: None,
         },
         ..log_in(&world, &alice, "phone", Platform::Android).await
     };
@@ -177,9 +182,14 @@ pub(super) async fn the_device_limit_counts_logins(database: Database) {
         kick(&world, &alice, &one.registration).await,
         Kicking::Kicked
     );
-    admitted(&world, log_in(&world, &alice, "pc", Platform::Pc).await).await;
-    let left = owned(&world, &alice).await;
-    assert_eq!(left.len(), 4, "a row without a login went: {left:?}");
+    let pc = log_in(&world, &alice, "pc", Platform::Pc).await;
+    let outcome = store::write(&world.database, pc).await.unwrap();
+    assert!(matches!(outcome, LoginOutcome::Crowded), "{outcome:?}");
+    let pc = LogIn {
+        may_crowd: true,
+        ..log_in(&world, &alice, "pc", Platform::Pc).await
+    };
+    admitted(&world, pc).await;
     assert_eq!(active(&world, &alice).await, ["pc", "tablet", "two"]);
 }
 
@@ -208,7 +218,7 @@ pub(super) async fn a_changed_password_ends_tokens_and_logins_in_progress(databa
     };
     world
         .directory
-        .set_password(&world.app, &alice, "new password")
+        .set_password(&world.app, &alice, Some("new password"))
         .await
         .unwrap();
     assert!(active(&world, &alice).await.is_empty());
@@ -233,7 +243,7 @@ pub(super) async fn a_disabled_user_is_nowhere_logged_in(database: Database) {
     let late = log_in(&world, &alice, "tablet", Platform::Other).await;
     world
         .directory
-        .disable_user(&world.app, &alice, true)
+        .disable_user(&world.app, &alice)
         .await
         .unwrap();
     assert!(active(&world, &alice).await.is_empty());
@@ -243,7 +253,7 @@ pub(super) async fn a_disabled_user_is_nowhere_logged_in(database: Database) {
     ));
     world
         .directory
-        .disable_user(&world.app, &alice, false)
+        .enable_user(&world.app, &alice)
         .await
         .unwrap();
     assert!(
@@ -272,14 +282,133 @@ pub(super) async fn the_last_user_of_a_device_is_the_only_one(database: Database
 }
 
 async fn kick(world: &World, user: &Username, registration: &RegistrationId) -> Kicking {
+    kick_by(world, user, registration, None).await
+}
+
+async fn kick_by(
+    world: &World,
+    user: &Username,
+    registration: &RegistrationId,
+    request: Option<(&RegistrationId, &str)>,
+) -> Kicking {
+    let request = request.map(|(device, id)| (device.clone(), RequestId::text(id).unwrap()));
     let kick = KickOne {
         app: world.app.clone(),
         user: user.clone(),
         registration: registration.clone(),
+        request,
         ban: BanConfig::default(),
         now: 0,
     };
     store::write(&world.database, kick).await.unwrap()
+}
+
+struct PurgeKicks(i64);
+
+#[async_trait::async_trait]
+impl Transaction for PurgeKicks {
+    type Output = ();
+
+    async fn run(&self, store: &mut dyn Store) -> Result<(), sqlx::Error> {
+        store.purge_kicks(self.0).await
+    }
+}
+
+pub(super) async fn a_repeated_request_kicks_once_within_a_day(database: Database) {
+    let (world, alice) = World::with_user(database, "alice").await;
+    let (desk, _) = admitted(&world, log_in(&world, &alice, "desk", Platform::Pc).await).await;
+    let log_in_again = async |id: &str| {
+        let login = LogIn {
+            clears_ban: true,
+            ..log_in(&world, &alice, id, Platform::Other).await
+        };
+        admitted(&world, login).await.0.registration
+    };
+    let phone = log_in_again("phone").await;
+    let by = |target, id| {
+        let (world, alice, desk) = (&world, &alice, &desk.registration);
+        async move { kick_by(world, alice, target, Some((desk, id))).await }
+    };
+    assert_eq!(by(&phone, "1").await, Kicking::Kicked);
+    assert_eq!(log_in_again("phone").await, phone);
+    assert_eq!(by(&phone, "1").await, Kicking::Repeated);
+    assert_eq!(active(&world, &alice).await, ["desk", "phone"]);
+    // The same id, but another request.
+    let tablet = log_in_again("tablet").await;
+    assert_eq!(by(&tablet, "1").await, Kicking::Kicked);
+    let from_elsewhere = kick_by(&world, &alice, &phone, Some((&tablet, "1"))).await;
+    assert_eq!(from_elsewhere, Kicking::Kicked);
+    log_in_again("phone").await;
+    assert_eq!(by(&phone, "2").await, Kicking::Kicked);
+    log_in_again("phone").await;
+    store::write(&world.database, PurgeKicks(1)).await.unwrap();
+    assert_eq!(by(&phone, "1").await, Kicking::Kicked, "a day later");
+}
+
+pub(super) async fn assigned_ids_displace_nobody_and_are_displaced_by_nobody(database: Database) {
+    let (world, alice) = World::with_user(database, "alice").await;
+    let assigned = |id: &'static str| {
+        let (world, alice) = (&world, &alice);
+        async move {
+            LogIn {
+                place: Place::Own {
+                    client_id: client(id),
+                    assigned: true,
+                },
+                ..log_in(world, alice, id, Platform::Android).await
+            }
+        }
+    };
+    let phone = log_in(&world, &alice, "phone", Platform::Android).await;
+    admitted(&world, phone).await;
+    for id in ["auto-1", "auto-2"] {
+        let (device, displaced) = admitted(&world, assigned(id).await).await;
+        assert!(!displaced && device.class() == Class::Other, "{id}");
+    }
+    let tablet = LogIn {
+        devices_per_user: 4,
+        ..log_in(&world, &alice, "tablet", Platform::Ios).await
+    };
+    assert!(admitted(&world, tablet).await.1);
+    let left = active(&world, &alice).await;
+    assert_eq!(left, ["auto-1", "auto-2", "tablet"]);
+}
+
+pub(super) async fn a_login_that_names_no_platform_keeps_the_devices(database: Database) {
+    let (world, alice) = World::with_user(database, "alice").await;
+    let ios = log_in(&world, &alice, "phone", Platform::Ios).await;
+    admitted(&world, ios).await;
+    for (named, kept) in [
+        (None, Platform::Ios),
+        (Some(Platform::Other), Platform::Other),
+        (None, Platform::Other),
+    ] {
+        let again = LogIn {
+            platform: named,
+            ..log_in(&world, &alice, "phone", Platform::Ios).await
+        };
+        assert_eq!(admitted(&world, again).await.0.platform(), kept);
+    }
+}
+
+pub(super) async fn a_login_stores_the_password_at_the_present_cost(database: Database) {
+    let (world, alice) = World::with_user(database, "alice").await;
+    let rehashed = LogIn {
+        proof: Proof::Password {
+            token: token("phone"),
+            rehashed: Some(Secret::new("$new")),
+        },
+        ..log_in(&world, &alice, "phone", Platform::Ios).await
+    };
+    let verified_before = log_in(&world, &alice, "tablet", Platform::Other).await;
+    admitted(&world, rehashed).await;
+    let mut store = store::read(&world.database).await.unwrap();
+    let found = store.user(&world.app, &alice).await.unwrap().unwrap();
+    assert_eq!(found.password_phc, "$new");
+    assert!(!format!("{found:?}").contains("$new"));
+    drop(store);
+    // The password is the same, so nobody has to prove it again.
+    admitted(&world, verified_before).await;
 }
 
 pub(super) async fn a_kick_is_for_own_devices_and_happens_once(database: Database) {

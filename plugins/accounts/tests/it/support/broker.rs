@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use partyline_plugin::{
@@ -7,11 +8,16 @@ use partyline_plugin::{
     PublishError, SessionHandle, SessionId, SessionInfo, Tracked, UserLogin, async_trait,
 };
 use partyline_protocol::{AppKey, Username};
+use tokio::sync::RwLock;
 
 /// Keeps sessions and remembers what it was asked to do.
 #[derive(Default)]
 pub(crate) struct TestBroker {
     inner: Mutex<Inner>,
+    /// Whoever holds this for writing holds up changes of users.
+    pub(crate) gate: RwLock<()>,
+    /// Changes of users begun.
+    pub(crate) changing: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -127,6 +133,8 @@ impl Broker for TestBroker {
         session: SessionId,
         user: Option<UserLogin>,
     ) -> Result<Arc<SessionInfo>, Gone> {
+        self.changing.fetch_add(1, Ordering::Relaxed);
+        let _passed = self.gate.read().await;
         let mut inner = self.inner.lock();
         let entry = inner.sessions.get_mut(&session).ok_or(Gone)?;
         let mut changed = SessionInfo::clone(entry);

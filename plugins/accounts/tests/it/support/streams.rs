@@ -7,6 +7,8 @@ use partyline_protocol::{AppKey, Epoch, RegistrationId, Seq, Username};
 #[derive(Default)]
 pub(crate) struct TestStreams {
     forgotten: Mutex<Vec<String>>,
+    /// A user who can't be forgotten.
+    pub(crate) stubborn: Mutex<Option<Username>>,
 }
 
 impl TestStreams {
@@ -23,6 +25,9 @@ impl Streams for TestStreams {
     }
 
     async fn forget_user(&self, _app: &AppKey, user: &Username) -> Result<(), ServiceError> {
+        if self.stubborn.lock().as_ref() == Some(user) {
+            return Err(ServiceError("the stream is busy".into()));
+        }
         self.forgotten.lock().push(format!("user {user}"));
         Ok(())
     }

@@ -12,6 +12,7 @@ use partyline_plugin::{
 use partyline_protocol::{
     ClientId, ErrorCode, LoggedIn, RegistrationId, Reply, SessionNotice, Username, names,
 };
+use partyline_testkit::ScratchDatabase;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use super::{TestBroker, TestStreams, eventually};
 
 pub(crate) const PEER: &str = "192.0.2.1:40000";
 
-/// The plugin as the host runs it, on SQLite, with a demo app in which `alice` and `bobby` have
+/// The plugin as the host runs it, on a database of its own, with a demo app in which `alice` and `bobby` have
 /// the password `password`.
 pub(crate) struct World {
     pub(crate) app: NewApp,
@@ -34,6 +35,7 @@ pub(crate) struct World {
     hook: Arc<dyn Authenticate>,
     tasks: Tasks,
     stop: CancellationToken,
+    scratch: Option<ScratchDatabase>,
     _folder: TempDir,
 }
 
@@ -69,8 +71,8 @@ impl World {
         config.changes.poll_ms = 5;
         adjust(&mut config);
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let database = Database::open(&url).await.unwrap();
+        let scratch = ScratchDatabase::create(crate::BACKEND).await.unwrap();
+        let database = scratch.open().await.unwrap();
         let tables = AccountsPlugin::migrations().unwrap();
         database.migrate(AccountsPlugin::ID, tables).await.unwrap();
 
@@ -115,6 +117,7 @@ impl World {
             hook,
             tasks,
             stop,
+            scratch: Some(scratch),
             _folder: folder,
         }
     }
@@ -249,6 +252,20 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
+        let Some(scratch) = self.scratch.take() else {
+            return;
+        };
+        // A drop cannot wait for the test's own runtime.
+        let removed = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(scratch.discard())
+        });
+        let removed = removed.join().unwrap();
+        if !std::thread::panicking() {
+            removed.unwrap();
+        }
     }
 }
 

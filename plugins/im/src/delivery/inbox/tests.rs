@@ -1,12 +1,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use partyline_plugin::{
-    DeviceKey, Owner, Principal, ProtocolVersion, Reason, Role, SessionId, UserLogin,
+    DeviceKey, Owner, Principal, ProtocolVersion, Reason as Refusal, Role, SessionId,
+    TrackedOutcome, UserLogin,
 };
-use partyline_protocol::{AppKey, Class, ClientId, Username};
+use partyline_protocol::{AckMode, AppKey, Class, ClientId, Username};
 
 use super::*;
-use crate::store::Place;
+use crate::store::{CursorMove, Place};
 
 fn seq(number: u64) -> Seq {
     Seq::parse(number).unwrap()
@@ -53,14 +54,17 @@ fn opened(cursor: u64, head: u64) -> Opened {
     Opened {
         place,
         cursor: seq(cursor),
-        first_seen: false,
+        untouched: false,
     }
 }
 
 /// An inbox whose task is about to send what follows `cursor`.
 fn running(cursor: u64) -> (Inbox, Sending) {
     let inbox = inbox();
-    assert!(inbox.open(), "the first to open it starts the task");
+    assert!(
+        inbox.open(Reason::Subscription),
+        "the first to open it starts the task"
+    );
     assert!(matches!(inbox.turn(), Turn::Load(Start::Acknowledged)));
     inbox.loaded(opened(cursor, 100), Start::Acknowledged);
     let sending = sending(&inbox);
@@ -101,14 +105,14 @@ fn no_wake_is_lost_and_one_task_runs() {
 fn a_closed_inbox_sends_nothing_and_counts_what_was_in_flight() {
     let (inbox, batch) = running(5);
     inbox.sending(seq(8));
-    inbox.close();
+    assert!(inbox.close(Reason::Subscription));
     assert!(!inbox.wake());
     assert_eq!(
         inbox.settled(TrackedOutcome::Acked, &batch, seq(8)),
         Some(way(&inbox, 5, 8))
     );
     assert!(matches!(inbox.turn(), Turn::Leave));
-    assert!(inbox.open());
+    assert!(inbox.open(Reason::Subscription));
     assert!(
         matches!(inbox.turn(), Turn::Load(_)),
         "what was announced went past it"
@@ -122,11 +126,11 @@ fn a_closed_inbox_sends_nothing_and_counts_what_was_in_flight() {
 fn after_a_refusal_nothing_goes_until_asked() {
     let (inbox, batch) = running(5);
     inbox.sending(seq(8));
-    let refused = TrackedOutcome::Refused(Reason::UnspecifiedError);
+    let refused = TrackedOutcome::Refused(Refusal::UnspecifiedError);
     assert_eq!(inbox.settled(refused, &batch, seq(8)), None);
     assert!(matches!(inbox.turn(), Turn::Leave));
     assert!(!inbox.wake());
-    assert!(inbox.open());
+    assert!(inbox.open(Reason::Subscription));
     assert!(matches!(inbox.turn(), Turn::Load(_)));
     inbox.loaded(opened(5, 100), Start::Acknowledged);
     assert_eq!(sending(&inbox).prev, seq(5), "sent again");
@@ -150,8 +154,8 @@ fn what_was_skipped_is_not_acknowledged_by_what_follows() {
         None,
         "6 to 8 are not safe"
     );
-    let (place, moved) = inbox.acknowledge(&first.epoch, seq(8)).unwrap();
-    assert_eq!((place, moved), (seq(8), Some(way(&inbox, 5, 8))));
+    let done = inbox.acknowledge(&first.epoch, seq(8)).unwrap();
+    assert_eq!((done.cursor, done.moved), (seq(8), Some(way(&inbox, 5, 8))));
     assert!(inbox.acknowledge(&first.epoch, seq(10)).is_err());
 }
 
@@ -164,7 +168,8 @@ fn a_page_counts_as_sent_if_it_joins() {
         "6 and 7 were not sent"
     );
     inbox.paged(&batch.epoch, seq(2), seq(9));
-    assert_eq!(inbox.acknowledge(&batch.epoch, seq(9)).unwrap().0, seq(9));
+    let done = inbox.acknowledge(&batch.epoch, seq(9)).unwrap();
+    assert_eq!(done.cursor, seq(9));
 }
 
 #[test]
@@ -173,5 +178,94 @@ fn gone_is_for_good() {
     assert_eq!(inbox.settled(TrackedOutcome::Gone, &batch, seq(8)), None);
     assert!(inbox.is_over());
     assert!(matches!(inbox.turn(), Turn::Leave));
-    assert!(!inbox.open());
+    assert!(!inbox.open(Reason::Subscription));
+}
+
+#[test]
+fn a_look_that_was_overtaken_is_done_again() {
+    let (inbox, _) = running(5);
+    assert!(inbox.close(Reason::Subscription));
+    assert!(matches!(inbox.turn(), Turn::Leave));
+    assert!(inbox.open(Reason::Subscription));
+    assert!(matches!(inbox.turn(), Turn::Load(_)));
+    // While the store is asked, what is announced goes past the inbox.
+    assert!(inbox.close(Reason::Subscription));
+    assert!(!inbox.open(Reason::Subscription));
+    inbox.loaded(opened(5, 100), Start::Acknowledged);
+    assert!(matches!(inbox.turn(), Turn::Load(_)));
+    inbox.not_loaded(Start::Acknowledged);
+    assert!(matches!(inbox.turn(), Turn::Load(_)), "after an error too");
+    inbox.loaded(opened(5, 101), Start::Acknowledged);
+    assert_eq!(sending(&inbox).head, seq(101));
+}
+
+#[test]
+fn a_refresh_finds_what_was_not_announced_and_goes_on_where_it_was() {
+    let (inbox, _) = running(5);
+    inbox.sending(seq(100));
+    sending(&inbox);
+    assert!(inbox.rest());
+    assert!(inbox.refresh(), "an idle inbox gets a task");
+    assert!(matches!(inbox.turn(), Turn::Refresh));
+    inbox.not_refreshed();
+    assert!(
+        matches!(inbox.turn(), Turn::Refresh),
+        "after an error again"
+    );
+    inbox.refreshed(&opened(5, 101).place);
+    let next = sending(&inbox);
+    assert_eq!((next.prev, next.head), (seq(100), seq(101)));
+}
+
+#[test]
+fn a_batch_that_found_no_room_goes_again() {
+    let (inbox, batch) = running(5);
+    inbox.sending(seq(8));
+    inbox.unsent(&batch, seq(8));
+    assert_eq!(sending(&inbox).prev, seq(5));
+    assert!(
+        inbox.acknowledge(&batch.epoch, seq(8)).is_err(),
+        "it was not sent"
+    );
+}
+
+#[test]
+fn a_subscription_and_a_wish_end_on_their_own() {
+    let inbox = inbox();
+    let settings = |inbox: &Inbox| inbox.settings().deliver;
+    for (one, other) in [
+        (Reason::Subscription, Reason::Configured),
+        (Reason::Configured, Reason::Subscription),
+    ] {
+        let _ = inbox.open(one);
+        let _ = inbox.open(other);
+        assert!(!inbox.close(one));
+        assert!(settings(&inbox));
+        assert!(inbox.close(other));
+        assert!(!settings(&inbox));
+    }
+    // What a sync began ends with either.
+    let _ = inbox.open(Reason::Sync);
+    let _ = inbox.open(Reason::Subscription);
+    assert!(inbox.close(Reason::Subscription));
+}
+
+#[test]
+fn the_wish_for_history_counts_until_something_was_acknowledged() {
+    let inbox = inbox();
+    assert!(inbox.open(Reason::Subscription));
+    inbox.configure(Configured {
+        roaming: true,
+        ..Configured::default()
+    });
+    assert!(matches!(inbox.turn(), Turn::Load(Start::Oldest)));
+    // Its place was stored by an earlier connection that was cut short.
+    let earlier = Opened {
+        untouched: true,
+        ..opened(7, 9)
+    };
+    inbox.loaded(earlier, Start::Oldest);
+    assert!(matches!(inbox.turn(), Turn::Load(Start::OldestAgain)));
+    inbox.loaded(opened(0, 9), Start::OldestAgain);
+    assert_eq!(sending(&inbox).prev, seq(0));
 }

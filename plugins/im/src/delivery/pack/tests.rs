@@ -24,7 +24,8 @@ fn item(seq: u64, length: usize, hidden: bool) -> ReadyItem {
         at_ms: seq,
         expire_at: hidden.then_some(1),
         no_offline: false,
-        content: StoredContent {
+        truncated: false,
+        content: Some(StoredContent {
             target_type: TargetType::Single,
             target_id: "bobby".to_owned(),
             msg_type: MessageType::Text,
@@ -33,7 +34,7 @@ fn item(seq: u64, length: usize, hidden: bool) -> ReadyItem {
             notification: None,
             need_receipt: false,
             at: None,
-        },
+        }),
     };
     ReadyItem::new(&owner, stored).unwrap()
 }

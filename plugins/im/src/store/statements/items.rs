@@ -3,16 +3,23 @@
 use partyline_plugin::sqlx;
 
 use super::column;
-use super::model::{Kept, Range, StoredItem, StreamId};
+use super::model::{ItemsPage, Kept, Range, StoredItem, StreamId};
 use super::{Db, Pool, Result};
 
+// An item says that its conversation is truncated if the message before it was there for this user
+// and is not kept.
 const ITEMS: &str = "SELECT i.seq, m.id, c.name, m.seq AS msg_seq, m.sender_app, m.sender,
-            m.client_msg_id, m.at_ms, m.expire_at, m.no_offline, m.content
+            m.client_msg_id, m.at_ms, m.expire_at, m.no_offline, m.content,
+            (m.seq > coalesce(b.joined, m.seq) AND NOT EXISTS
+                (SELECT 1 FROM im_message p
+                 WHERE p.conversation = m.conversation AND p.seq = m.seq - 1
+                   AND p.kept > c.kept - $4 AND p.at_ms >= $5)) AS truncated
      FROM im_item i
      JOIN im_message m ON m.id = i.message
      JOIN im_conversation c ON c.id = m.conversation
+     LEFT JOIN im_member b ON b.stream = i.stream AND b.conversation = m.conversation
      WHERE i.stream = $1 AND i.seq > $2 AND i.seq <= $3
-       AND m.seq > c.last - $4 AND i.at_ms >= $5
+       AND m.kept > c.kept - $4 AND i.at_ms >= $5
      ORDER BY i.seq LIMIT $6";
 
 #[derive(sqlx::FromRow)]
@@ -28,6 +35,7 @@ struct ItemRow {
     expire_at: Option<i64>,
     no_offline: i64,
     content: String,
+    truncated: bool,
 }
 
 pub(super) async fn items(
@@ -36,7 +44,7 @@ pub(super) async fn items(
     range: Range,
     kept: Kept,
     limit: u32,
-) -> Result<Vec<StoredItem>> {
+) -> Result<ItemsPage> {
     let query = sqlx::query_as::<Db, ItemRow>(ITEMS)
         .bind(stream.0)
         .bind(column::column(range.after.get()))
@@ -44,12 +52,24 @@ pub(super) async fn items(
         .bind(i64::from(kept.per_conversation))
         .bind(column::column(kept.since_ms))
         .bind(i64::from(limit));
-    query
-        .fetch_all(pool)
-        .await?
-        .into_iter()
-        .map(StoredItem::try_from)
-        .collect()
+    let rows = query.fetch_all(pool).await?;
+    let last = rows.last().filter(|_| rows.len() >= limit as usize);
+    let upto = last.map_or(Ok(range.upto), |row| column::seq(row.seq))?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (seq, id) = (row.seq, row.id);
+        let item = StoredItem::try_from(row).inspect_err(|error| {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                stream = stream.0,
+                seq,
+                message = id,
+                "unreadable item passed over"
+            );
+        });
+        items.extend(item);
+    }
+    Ok(ItemsPage { items, upto })
 }
 
 impl TryFrom<ItemRow> for StoredItem {
@@ -66,7 +86,16 @@ impl TryFrom<ItemRow> for StoredItem {
             at_ms: column::number(row.at_ms)?,
             expire_at: row.expire_at.map(column::number).transpose()?,
             no_offline: row.no_offline != 0,
-            content: column::json(&row.content)?,
+            content: column::json(&row.content)
+                .inspect_err(|error| {
+                    tracing::error!(
+                        error = error as &dyn std::error::Error,
+                        message = row.id,
+                        "unreadable content, its place is told"
+                    );
+                })
+                .ok(),
+            truncated: row.truncated,
         })
     }
 }

@@ -13,7 +13,7 @@ const PLACE: &str = "SELECT id, epoch, head, floor FROM im_stream WHERE app = $1
 const MAKE: &str = "INSERT INTO im_stream (app, username, epoch, head) VALUES ($1, $2, $3, 0)
      ON CONFLICT (app, username) DO NOTHING";
 
-const OPENED: &str = "SELECT s.id, s.epoch, s.head, s.floor, c.seq AS place
+const OPENED: &str = "SELECT s.id, s.epoch, s.head, s.floor, c.seq AS place, c.untouched
      FROM im_stream s JOIN im_cursor c ON c.stream = s.id AND c.device = $3
      WHERE s.app = $1 AND s.username = $2";
 
@@ -21,11 +21,15 @@ const ACKNOWLEDGED: &str = "SELECT s.acked, max(c.seq)
      FROM im_stream s LEFT JOIN im_cursor c ON c.stream = s.id
      WHERE s.id = $1 GROUP BY s.acked";
 
-const START: &str = "INSERT INTO im_cursor (stream, device, seq) VALUES ($1, $2, $3)
+const START: &str = "INSERT INTO im_cursor (stream, device, seq, untouched) VALUES ($1, $2, $3, $4)
      ON CONFLICT (stream, device) DO NOTHING";
 
-const START_AGAIN: &str = "INSERT INTO im_cursor (stream, device, seq) VALUES ($1, $2, $3)
-     ON CONFLICT (stream, device) DO UPDATE SET seq = excluded.seq";
+const START_AGAIN: &str =
+    "INSERT INTO im_cursor (stream, device, seq, untouched) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (stream, device) DO UPDATE
+     SET seq = excluded.seq, untouched = excluded.untouched";
+
+const CURSOR: &str = "SELECT seq, untouched FROM im_cursor WHERE stream = $1 AND device = $2";
 
 #[derive(sqlx::FromRow)]
 struct PlaceRow {
@@ -40,6 +44,7 @@ struct OpenedRow {
     #[sqlx(flatten)]
     stream: PlaceRow,
     place: i64,
+    untouched: i64,
 }
 
 impl TryFrom<PlaceRow> for Place {
@@ -84,7 +89,7 @@ pub(super) async fn opened(
     Ok(Some(Opened {
         place: row.stream.try_into()?,
         cursor,
-        first_seen: false,
+        untouched: row.untouched != 0,
     }))
 }
 
@@ -142,19 +147,19 @@ impl WriteJob for Open<'_> {
         } else {
             START
         };
+        let untouched = i64::from(self.start == Start::Acknowledged);
         let query = sqlx::query::<Db>(insert).bind(place.stream.0);
-        let query = query.bind(self.device.as_str()).bind(start);
-        let first_seen = query.execute(&mut *connection).await?.rows_affected() == 1;
-        let query = "SELECT seq FROM im_cursor WHERE stream = $1 AND device = $2";
-        let query = sqlx::query_scalar::<Db, i64>(query).bind(place.stream.0);
-        let cursor = query
+        let query = query.bind(self.device.as_str()).bind(start).bind(untouched);
+        query.execute(&mut *connection).await?;
+        let query = sqlx::query_as::<Db, (i64, i64)>(CURSOR).bind(place.stream.0);
+        let (cursor, untouched) = query
             .bind(self.device.as_str())
             .fetch_one(connection)
             .await?;
         Ok(Opened {
             place,
             cursor: column::seq(cursor)?,
-            first_seen,
+            untouched: untouched != 0,
         })
     }
 }

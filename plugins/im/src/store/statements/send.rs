@@ -12,10 +12,11 @@ use super::rows::{self, ConversationRow, CursorRow, ItemRow, MemberRow, MessageR
 use super::{Connection, Db, Result, column, connection};
 
 const CONVERSATIONS: &str = concat!(
-    "INSERT INTO im_conversation (name, last) SELECT name, n FROM ",
-    rows_of!(name text, n bigint),
-    " WHERE true ON CONFLICT (name) DO UPDATE SET last = im_conversation.last + excluded.last
-     RETURNING name, id, last"
+    "INSERT INTO im_conversation (name, last, kept) SELECT name, n, kept FROM ",
+    rows_of!(name text, n bigint, kept bigint),
+    " WHERE true ON CONFLICT (name) DO UPDATE SET last = im_conversation.last + excluded.last,
+         kept = im_conversation.kept + excluded.kept
+     RETURNING name, id, last, kept"
 );
 
 const STREAMS: &str = concat!(
@@ -32,13 +33,13 @@ const MEMBERS: &str = concat!(
 );
 
 const MESSAGES: &str = concat!(
-    "INSERT INTO im_message (id, conversation, seq, sender_app, sender, client_msg_id,
+    "INSERT INTO im_message (id, conversation, seq, kept, sender_app, sender, client_msg_id,
                              content_hash, at_ms, expire_at, no_offline, content)
-     SELECT id, conversation, seq, app, sender, client_msg_id,
+     SELECT id, conversation, seq, kept, app, sender, client_msg_id,
             hash, at_ms, expire_at, no_offline, content FROM ",
     rows_of!(
-        id bigint, conversation bigint, seq bigint, app text, sender text, client_msg_id text,
-        hash text, at_ms bigint, expire_at bigint, no_offline bigint, content text
+        id bigint, conversation bigint, seq bigint, kept bigint, app text, sender text,
+        client_msg_id text, hash text, at_ms bigint, expire_at bigint, no_offline bigint, content text
     )
 );
 
@@ -49,7 +50,7 @@ const ITEMS: &str = concat!(
 
 // Never back, and never over what lies before `from`: that was not acknowledged.
 const CURSORS: &str = concat!(
-    "UPDATE im_cursor SET seq = r.to_seq FROM ",
+    "UPDATE im_cursor SET seq = r.to_seq, untouched = 0 FROM ",
     rows_of!(stream bigint, device text, from_seq bigint, to_seq bigint),
     " WHERE im_cursor.stream = r.stream AND im_cursor.device = r.device
        AND im_cursor.seq >= r.from_seq AND im_cursor.seq < r.to_seq"
@@ -109,7 +110,7 @@ async fn store(
         .iter()
         .map(|m| m.conversation.to_string())
         .collect();
-    let mut conversations = conversations(connection, &names).await?;
+    let mut conversations = conversations(connection, messages, &names).await?;
     let mut streams = streams(connection, messages, fresh).await?;
 
     let mut message_rows = Vec::with_capacity(messages.len());
@@ -119,13 +120,18 @@ async fn store(
     let texts = messages.iter().map(Texts::of).collect::<Result<Vec<_>>>()?;
     for ((message, name), texts) in messages.iter().zip(&names).zip(&texts) {
         let conversation = conversations.get_mut(name.as_str()).ok_or_else(lost)?;
-        let (id, seq) = (column::column(message.id.get()), conversation.next());
+        let (id, seq) = (column::column(message.id.get()), conversation.places.next());
+        if !message.no_offline {
+            conversation.kept += 1;
+        }
         let at_ms = column::column(message.at_ms);
         let mut items = Vec::with_capacity(message.receivers.len());
         for receiver in &message.receivers {
             let stream = streams.get_mut(receiver).ok_or_else(lost)?;
             let place = stream.next();
-            members.entry((stream.id, conversation.id)).or_insert(seq);
+            members
+                .entry((stream.id, conversation.places.id))
+                .or_insert(seq);
             item_rows.push(ItemRow {
                 stream: stream.id,
                 seq: place,
@@ -136,8 +142,9 @@ async fn store(
         }
         message_rows.push(MessageRow {
             id,
-            conversation: conversation.id,
+            conversation: conversation.places.id,
             seq,
+            kept: conversation.kept,
             app: message.sender.appkey.as_str(),
             sender: message.sender.username.as_str(),
             client_msg_id: message.client_msg_id.as_str(),
@@ -173,24 +180,42 @@ async fn store(
     Ok(placed)
 }
 
+/// A conversation's numbers: its places, and how many of its messages are for offline delivery.
+struct ConversationCounter {
+    places: Counter,
+    kept: i64,
+}
+
 /// Takes numbers from the conversations, which locks them in the order of their names.
 async fn conversations(
     connection: &mut Connection,
+    messages: &[NewMessage],
     names: &[String],
-) -> Result<HashMap<String, Counter>> {
-    let mut wanted = BTreeMap::<&str, i64>::new();
-    for name in names {
-        *wanted.entry(name).or_default() += 1;
+) -> Result<HashMap<String, ConversationCounter>> {
+    let mut wanted = BTreeMap::<&str, (i64, i64)>::new();
+    for (message, name) in messages.iter().zip(names) {
+        let (n, kept) = wanted.entry(name).or_default();
+        *n += 1;
+        *kept += i64::from(!message.no_offline);
     }
     let rows: Vec<_> = wanted
         .iter()
-        .map(|(name, n)| ConversationRow { name, n: *n })
+        .map(|(name, (n, kept))| ConversationRow {
+            name,
+            n: *n,
+            kept: *kept,
+        })
         .collect();
-    let query = sqlx::query_as::<Db, (String, i64, i64)>(CONVERSATIONS).bind(rows::encode(&rows)?);
+    let query = sqlx::query_as::<Db, (String, i64, i64, i64)>(CONVERSATIONS);
+    let query = query.bind(rows::encode(&rows)?);
     let rows = query.fetch_all(connection).await?.into_iter();
-    let counters = rows.map(|(name, id, last)| {
-        let taken = *wanted.get(name.as_str()).ok_or_else(lost)?;
-        Ok((name, Counter::before(id, last, taken)))
+    let counters = rows.map(|(name, id, last, kept)| {
+        let (n, kept_here) = *wanted.get(name.as_str()).ok_or_else(lost)?;
+        let counter = ConversationCounter {
+            places: Counter::before(id, last, n),
+            kept: kept - kept_here,
+        };
+        Ok((name, counter))
     });
     counters.collect()
 }

@@ -6,7 +6,7 @@ use partyline_protocol::{
 };
 
 use super::model::{
-    Batch, HeadsPage, Kept, KnownSend, Opened, Place, Placed, Range, Start, StoredItem, StreamId,
+    Batch, HeadsPage, ItemsPage, Kept, KnownSend, Opened, Place, Placed, Range, Start, StreamId,
     Swept,
 };
 use super::{DbStore, Result, Store};
@@ -61,7 +61,7 @@ impl Store for DbStore {
         range: Range,
         kept: Kept,
         limit: u32,
-    ) -> Result<Vec<StoredItem>> {
+    ) -> Result<ItemsPage> {
         items::items(&self.pool, stream, range, kept, limit).await
     }
 
@@ -69,9 +69,10 @@ impl Store for DbStore {
         &self,
         user: &Member,
         after: Option<&Conversation>,
+        kept: Kept,
         limit: u32,
     ) -> Result<HeadsPage> {
-        heads::heads(&self.pool, user, after, limit).await
+        heads::heads(&self.pool, user, after, kept, limit).await
     }
 
     async fn highest_message(&self) -> Result<MessageId> {

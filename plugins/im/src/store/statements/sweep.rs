@@ -9,18 +9,18 @@ use super::column;
 use super::model::{StreamId, Swept};
 use super::{Db, Pool, Result, connection};
 
+/// Items of one transaction.
+const SLICE: usize = 1000;
+
 // The oldest item of each of the next streams. Looked up on the read side: most streams have
 // nothing to remove, and then no write lock is taken.
-const OLDEST: &str = "SELECT s.id,
+const OLDEST: &str = "SELECT s.id, s.app, s.username,
         (SELECT i.at_ms FROM im_item i WHERE i.stream = s.id ORDER BY i.seq LIMIT 1)
      FROM im_stream s WHERE s.id > $1 ORDER BY s.id LIMIT $2";
 
-// Up to the place before the first item that stays.
-const RAISE: &str = "UPDATE im_stream SET floor = coalesce(
-        (SELECT i.seq FROM im_item i WHERE i.stream = im_stream.id AND i.at_ms >= $2
-         ORDER BY i.seq LIMIT 1) - 1,
-        head)
-     WHERE id = $1 RETURNING floor";
+const ITEMS: &str = "SELECT seq, at_ms FROM im_item WHERE stream = $1 ORDER BY seq LIMIT $2";
+
+const RAISE: &str = "UPDATE im_stream SET floor = $2 WHERE id = $1 AND floor < $2";
 
 const REMOVE: &str = "DELETE FROM im_item WHERE stream = $1 AND seq <= $2";
 
@@ -35,37 +35,60 @@ pub(super) async fn items(
     limit: u32,
 ) -> Result<Swept> {
     let before_ms = column::column(before_ms);
-    let query = sqlx::query_as::<Db, (i64, Option<i64>)>(OLDEST).bind(after.0);
+    let query = sqlx::query_as::<Db, (i64, String, String, Option<i64>)>(OLDEST).bind(after.0);
     let streams = query.bind(i64::from(limit)).fetch_all(pool).await?;
-    let last = streams.last().map(|(id, _)| StreamId(*id));
-    let mut items = 0;
-    for (id, oldest) in streams {
-        if oldest.is_some_and(|oldest| oldest < before_ms) {
-            items += database.write(Trim { id, before_ms }).await?;
-        }
+    let last = streams.last().map(|(id, ..)| StreamId(*id));
+    let old = streams
+        .into_iter()
+        .filter(|(.., oldest)| oldest.is_some_and(|oldest| oldest < before_ms));
+    let mut old: Vec<_> = old
+        .map(|(id, app, username, _)| (app, username, id))
+        .collect();
+    if old.is_empty() {
+        return Ok(Swept { last, items: 0 });
     }
+    // As sends lock them.
+    old.sort_unstable();
+    let streams = old.into_iter().map(|(.., id)| id).collect();
+    let removed = database.write(Trim { streams, before_ms }).await?;
+    // The slice was full: these streams are looked at again.
+    let last = if removed < SLICE { last } else { Some(after) };
+    let items = removed as u64;
     Ok(Swept { last, items })
 }
 
 struct Trim {
-    id: i64,
+    streams: Vec<i64>,
     before_ms: i64,
 }
 
 #[async_trait]
 impl WriteJob for Trim {
-    type Output = u64;
+    type Output = usize;
 
-    async fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<u64> {
+    async fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<usize> {
         let connection = connection(tx)?;
-        let query = sqlx::query_scalar::<Db, i64>(RAISE)
-            .bind(self.id)
-            .bind(self.before_ms);
-        let Some(floor) = query.fetch_optional(&mut *connection).await? else {
-            return Ok(0);
-        };
-        let query = sqlx::query::<Db>(REMOVE).bind(self.id).bind(floor);
-        Ok(query.execute(connection).await?.rows_affected())
+        let mut removed = 0;
+        for stream in &self.streams {
+            let room = SLICE - removed;
+            if room == 0 {
+                break;
+            }
+            let query = sqlx::query_as::<Db, (i64, i64)>(ITEMS).bind(stream);
+            let query = query.bind(i64::try_from(room).unwrap_or(i64::MAX));
+            let items = query.fetch_all(&mut *connection).await?;
+            let old = items
+                .into_iter()
+                .take_while(|(_, at_ms)| *at_ms < self.before_ms);
+            let (count, floor) = old.fold((0, None), |(count, _), (seq, _)| (count + 1, Some(seq)));
+            let Some(floor) = floor else { continue };
+            for sql in [RAISE, REMOVE] {
+                let query = sqlx::query::<Db>(sql).bind(stream).bind(floor);
+                query.execute(&mut *connection).await?;
+            }
+            removed += count;
+        }
+        Ok(removed)
     }
 }
 

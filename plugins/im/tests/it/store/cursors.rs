@@ -87,16 +87,14 @@ async fn a_new_device_starts_at_the_highest_acknowledged_place(database: Databas
     let subject = Subject::new(&database);
     subject.fill("bobby", 10).await;
     let opened = subject.open("bobby", "b1", Start::Acknowledged).await;
-    assert!(opened.first_seen);
+    assert!(opened.untouched);
     assert_eq!((opened.cursor.get(), opened.place.head.get()), (0, 10));
-    assert!(
-        !subject
-            .open("bobby", "b1", Start::Acknowledged)
-            .await
-            .first_seen
-    );
+    let again = subject.open("bobby", "b1", Start::Acknowledged).await;
+    assert!(again.untouched, "until it acknowledges something");
     subject.cursor("bobby", "b2").await;
     subject.advance("bobby", "b1", 0, 7).await;
+    let moved = subject.open("bobby", "b1", Start::Acknowledged).await;
+    assert!(!moved.untouched);
     subject.advance("bobby", "b2", 0, 3).await;
     assert_eq!(subject.cursor("bobby", "b3").await, 7);
     // Past devices count as well.
@@ -146,14 +144,8 @@ async fn a_new_device_can_start_at_the_oldest_item(database: Database) {
         7
     );
     assert_eq!(subject.cursor("bobby", "b3").await, 7);
-    assert_eq!(
-        subject
-            .open("bobby", "b3", Start::OldestAgain)
-            .await
-            .cursor
-            .get(),
-        0
-    );
+    let opened = subject.open("bobby", "b3", Start::OldestAgain).await;
+    assert_eq!((opened.cursor.get(), opened.untouched), (0, false));
 }
 
 async fn a_place_is_kept_from_the_first_look(database: Database) {

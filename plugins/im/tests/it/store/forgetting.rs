@@ -36,7 +36,7 @@ async fn a_user_goes_alone(database: Database) {
     let after = opened(&bobby).await;
     assert_ne!(before.place.epoch, after.place.epoch);
     assert_ne!(before.place.stream, after.place.stream);
-    assert_eq!((after.place.head.get(), after.first_seen), (0, true));
+    assert_eq!((after.place.head.get(), after.cursor.get()), (0, 0));
     let mut again = subject.message(&bobby, &alice);
     again.client_msg_id = messages[0].client_msg_id.clone();
     let placed = subject.commit(&[again]).await;
@@ -85,12 +85,16 @@ async fn heads_are_those_of_the_present_user(database: Database) {
             subject.message(&alice, &alice),
         ])
         .await;
-    let heads = subject.store.heads(&alice, None, 10).await.unwrap();
+    let heads = subject.store.heads(&alice, None, ALL, 10).await.unwrap();
     assert_eq!(heads.heads.len(), 2);
-    let stranger = subject.store.heads(&user("carol"), None, 10).await.unwrap();
+    let stranger = subject
+        .store
+        .heads(&user("carol"), None, ALL, 10)
+        .await
+        .unwrap();
     assert_eq!(stranger.heads, []);
     subject.store.forget_user(&bobby).await.unwrap();
-    let heads = subject.store.heads(&bobby, None, 10).await.unwrap();
+    let heads = subject.store.heads(&bobby, None, ALL, 10).await.unwrap();
     assert_eq!(
         heads.heads,
         [],
@@ -100,7 +104,7 @@ async fn heads_are_those_of_the_present_user(database: Database) {
     assert_eq!(
         subject
             .store
-            .heads(&alice, Some(&unknown), 10)
+            .heads(&alice, Some(&unknown), ALL, 10)
             .await
             .unwrap()
             .heads,

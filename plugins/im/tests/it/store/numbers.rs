@@ -109,11 +109,9 @@ async fn what_is_stored_comes_back(database: Database) {
     subject.commit(std::slice::from_ref(&message)).await;
     let items = subject.items(&bobby, ALL).await;
     let item = &items[0];
-    assert_eq!(item.content, message.content);
-    assert_eq!(
-        item.content.msg_body.as_str(),
-        message.content.msg_body.as_str()
-    );
+    let content = item.content.as_ref().unwrap();
+    assert_eq!(*content, message.content);
+    assert_eq!(content.msg_body.as_str(), message.content.msg_body.as_str());
     assert_eq!((item.id, item.sender.clone()), (message.id, alice));
     assert_eq!(item.client_msg_id, Some(message.client_msg_id));
     assert_eq!(

@@ -31,8 +31,9 @@ impl FakeAccounts {
         self.missing.lock().insert(user.to_owned());
     }
 
-    /// Lets questions wait.
+    /// Lets questions wait. Those before don't count as asked.
     pub(crate) fn stall(&self) {
+        self.asked.forget_permits(Semaphore::MAX_PERMITS);
         self.open.forget_permits(Semaphore::MAX_PERMITS);
     }
 

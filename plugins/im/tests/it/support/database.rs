@@ -5,7 +5,8 @@ use std::future::Future;
 use partyline_im::Im;
 use partyline_plugin::Plugin;
 use partyline_plugin::database::{Database, Pool};
-use partyline_plugin::sqlx;
+use partyline_plugin::sqlx::pool::PoolConnection;
+use partyline_plugin::sqlx::{self, Postgres, Sqlite, Transaction};
 use partyline_testkit::{Backend, ScratchDatabase};
 
 /// Makes a test of each of these functions on SQLite, and on PostgreSQL in a module of its own.
@@ -46,10 +47,47 @@ pub(crate) async fn on<F: Future<Output = ()>>(backend: Backend, test: impl FnOn
 pub(crate) async fn cursors(database: &Database) -> i64 {
     let count = "SELECT count(*) FROM im_cursor";
     let count = match database.pool() {
-        Pool::Sqlite { writer, .. } => sqlx::query_scalar(count).fetch_one(writer).await,
+        Pool::Sqlite { reader, .. } => sqlx::query_scalar(count).fetch_one(reader).await,
         Pool::Postgres(pool) => sqlx::query_scalar(count).fetch_one(pool).await,
     };
     count.unwrap()
+}
+
+/// Changes the database behind the plugin's back.
+pub(crate) async fn execute(database: &Database, sql: &'static str) {
+    match database.pool() {
+        Pool::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.unwrap()),
+        Pool::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
+    }
+}
+
+/// While it is held, the plugin can read cursors but not write them.
+pub(crate) enum Held {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Holds the cursors.
+pub(crate) async fn hold_cursors(database: &Database) -> Held {
+    match database.pool() {
+        Pool::Sqlite { writer, .. } => Held::Sqlite(writer.acquire().await.unwrap()),
+        Pool::Postgres(pool) => {
+            let mut held = pool.begin().await.unwrap();
+            let lock = sqlx::query("LOCK TABLE im_cursor IN EXCLUSIVE MODE");
+            lock.execute(&mut *held).await.unwrap();
+            Held::Postgres(held)
+        }
+    }
+}
+
+impl Held {
+    /// Lets the plugin write again.
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Sqlite(connection) => drop(connection),
+            Self::Postgres(held) => held.rollback().await.unwrap(),
+        }
+    }
 }
 
 /// Makes the database refuse every message whose content holds `poison`.

@@ -205,13 +205,23 @@ impl Client {
             .expect("an open connection")
     }
 
-    /// A batch that is there by now, if any.
-    pub(crate) async fn pending(&mut self) -> Option<Delivered> {
-        // Whatever was ready to run has run.
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
+    /// Takes batches until the stream has reached `head`.
+    pub(crate) async fn take_to(&mut self, head: u64) {
+        loop {
+            let batch = self.next().await;
+            let (_, seq) = batch.span();
+            batch.ack();
+            if seq >= head {
+                return;
+            }
         }
-        self.deliveries.try_recv().ok()
+    }
+
+    /// Nothing came here, while `witness`, another device of the same user, got all up to `head`.
+    pub(crate) async fn hears_nothing(&mut self, witness: &mut Client, head: u64) {
+        witness.take_to(head).await;
+        let heard = self.deliveries.try_recv().ok();
+        assert!(heard.is_none(), "{:?}", heard.map(|batch| batch.span()));
     }
 
     /// Starts a command; it is polled once, as the broker does.

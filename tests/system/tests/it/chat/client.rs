@@ -159,6 +159,11 @@ impl Client {
         Ok((reply, reason))
     }
 
+    /// Where the next batch of the inbox must begin.
+    pub(crate) fn begins_at(&mut self, place: u64) {
+        self.place = Some(place);
+    }
+
     /// The next batch of the inbox, which must join the one before.
     pub(crate) async fn batch(&mut self) -> anyhow::Result<Batch> {
         let (json, qos) = self.message_on("$im/inbox").await?;

@@ -26,6 +26,8 @@ pub(super) async fn chat_on(server: &Server, library: &Library) -> anyhow::Resul
     let mut tablet = library.connect(server, "alice", "tablet").await?;
     let mut bobby = library.connect(server, "bobby", "phone").await?;
     for client in [&mut phone, &mut tablet, &mut bobby] {
+        // A fresh device begins with the first item.
+        client.begins_at(0);
         assert_eq!(client.subscribe("$im/inbox").await?, [1]);
     }
     let app = &server.app;
@@ -77,6 +79,7 @@ pub(super) async fn chat_on(server: &Server, library: &Library) -> anyhow::Resul
     }
     let mut bobby = library.connect(server, "bobby", "phone").await?;
     assert_eq!(bobby.notice["head"], 5);
+    bobby.begins_at(2);
     assert_eq!(bobby.subscribe("$im/inbox").await?, [1]);
     let items = bobby.items_to(5).await?;
     assert_eq!(texts(&items), ["one", "two", "three"]);

@@ -27,6 +27,37 @@ action = "all"
 topic = "#"
 "##;
 
+tokio::task_local! {
+    /// The database of the test that runs.
+    static BACKEND: Backend;
+}
+
+/// Runs tests without arguments on both databases: [`server`] takes the one whose turn it is.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                $crate::chat::stage::on(partyline_testkit::Backend::Sqlite, super::$name()).await
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                $crate::chat::stage::on(partyline_testkit::Backend::Postgres, super::$name()).await
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Runs a test whose servers use this database.
+pub(crate) async fn on<F: Future>(backend: Backend, test: F) -> F::Output {
+    // Both tests of a pair hold the same large future.
+    BACKEND.scope(backend, test).await
+}
+
 /// A server with the users `alice` and `bobby`.
 pub(crate) async fn server() -> anyhow::Result<Server> {
     server_with("").await
@@ -34,7 +65,8 @@ pub(crate) async fn server() -> anyhow::Result<Server> {
 
 /// A server with the users `alice` and `bobby` and this addition to its configuration.
 pub(crate) async fn server_with(config: &str) -> anyhow::Result<Server> {
-    server_on(Backend::Sqlite, config).await
+    let backend = BACKEND.try_with(|backend| *backend);
+    server_on(backend.unwrap_or(Backend::Sqlite), config).await
 }
 
 /// The same with this database.
@@ -87,7 +119,16 @@ pub(crate) async fn batch(client: &mut RawClient) -> anyhow::Result<(Publish, Ba
 
 /// Takes and acknowledges batches until the stream has reached `seq`; gives their items.
 pub(crate) async fn items_to(client: &mut RawClient, seq: u64) -> anyhow::Result<Vec<Value>> {
-    let (mut items, mut place) = (Vec::new(), None);
+    items_between(client, None, seq).await
+}
+
+/// The same for a client whose first batch must begin at `place`, if that is known.
+pub(crate) async fn items_between(
+    client: &mut RawClient,
+    mut place: Option<u64>,
+    seq: u64,
+) -> anyhow::Result<Vec<Value>> {
+    let mut items = Vec::new();
     while place.is_none_or(|place| place < seq) {
         let (packet, batch) = batch(client).await?;
         let joins = place.is_none_or(|place| place == batch.prev);
@@ -100,8 +141,9 @@ pub(crate) async fn items_to(client: &mut RawClient, seq: u64) -> anyhow::Result
     Ok(items)
 }
 
-/// Fails if the client has got a batch. What others were sent by now would have reached it: it
-/// waits for commands that the broker takes up later.
+/// Fails if the client has got a batch. It waits for commands that the broker takes up later. That
+/// alone does not order it behind a delivery, which has a task of its own: let another device of
+/// the user get the item first, or look at where the next batch begins.
 pub(crate) async fn hears_nothing(client: &mut RawClient) -> anyhow::Result<()> {
     for _ in 0..3 {
         client.ok("$im/session/devices", &json!({})).await?;

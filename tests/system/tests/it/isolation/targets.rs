@@ -1,11 +1,22 @@
 //! Nobody sends over the border, and the refusal tells nothing of the other side.
 
+use partyline_testkit::RawClient;
 use serde_json::{Value, json};
 
 use super::neighbours::{Neighbours, undisturbed};
-use crate::chat::stage::{hears_nothing, listen, text_to};
+use crate::chat::stage::{batch, listen, say, text_to};
 
 const SEND: &str = "$im/message/send";
+
+/// What a neighbour says is the first item that carol ever gets.
+async fn hears_only(apps: &Neighbours, carol: &mut RawClient) -> anyhow::Result<()> {
+    let (mut neighbour, _) = apps.enter(&apps.there("bobby")).await?;
+    say(&mut neighbour, "carol", "from next door").await?;
+    let (_, first) = batch(carol).await?;
+    let seen = (first.span(), first.texts());
+    assert_eq!(seen, ((0, 1), vec!["from next door"]));
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_username_of_the_other_app_is_unknown_here() -> anyhow::Result<()> {
@@ -21,7 +32,7 @@ async fn a_username_of_the_other_app_is_unknown_here() -> anyhow::Result<()> {
         answers.push(reply);
     }
     assert_eq!(answers[0], answers[1]);
-    hears_nothing(&mut carol).await?;
+    hears_only(&apps, &mut carol).await?;
     apps.server.discard().await
 }
 
@@ -50,7 +61,7 @@ async fn target_appkey_of_another_app_is_refused_whoever_it_names() -> anyhow::R
         answers.windows(2).all(|pair| pair[0] == pair[1]),
         "{answers:?}"
     );
-    hears_nothing(&mut carol).await?;
+    hears_only(&apps, &mut carol).await?;
     // One's own app may be named.
     let mut message = text_to("bobby", "m2", "hello");
     message["target_appkey"] = json!(apps.server.app.to_uppercase());

@@ -1,6 +1,7 @@
 //! Packets that the standard forbids: they end their own connection and nobody else's.
 
 mod mutations;
+mod panics;
 mod table;
 
 use partyline_testkit::{Packet, RawClient, TestBroker, Version};
@@ -38,10 +39,13 @@ async fn breaks(broker: &TestBroker, version: Version, (name, bytes, reason): Br
         Packet::Closed,
         "{version:?}, {name}"
     );
+    // A panic closes the connection too.
+    assert_eq!(panics::counted(), 0, "{version:?}, {name}");
 }
 
 #[tokio::test]
 async fn each_ends_its_connection_with_a_fitting_reason() {
+    panics::count();
     let broker = broker().await;
     let mut bystander = bystander(&broker).await;
     for version in VERSIONS {
@@ -56,10 +60,12 @@ async fn each_ends_its_connection_with_a_fitting_reason() {
         exchange(&mut bystander).await;
     }
     broker.stop().await;
+    assert_eq!(panics::counted(), 0);
 }
 
 #[tokio::test]
 async fn what_came_before_a_broken_packet_is_done() {
+    panics::count();
     let broker = broker().await;
     let mut bystander = bystander(&broker).await;
     for version in VERSIONS {
@@ -79,10 +85,12 @@ async fn what_came_before_a_broken_packet_is_done() {
         bystander.quiet().await.unwrap();
     }
     broker.stop().await;
+    assert_eq!(panics::counted(), 0);
 }
 
 #[tokio::test]
 async fn a_packet_cut_short_by_the_end_of_the_connection_does_nothing() {
+    panics::count();
     let broker = broker().await;
     let mut bystander = bystander(&broker).await;
     // The same bytes are a PUBLISH in every version: in 3.1 and 3.1.1 the 0 is payload.
@@ -96,4 +104,5 @@ async fn a_packet_cut_short_by_the_end_of_the_connection_does_nothing() {
         exchange(&mut bystander).await;
     }
     broker.stop().await;
+    assert_eq!(panics::counted(), 0);
 }

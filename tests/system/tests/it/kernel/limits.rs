@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use partyline_system_tests::OpenDoor;
-use partyline_testkit::{BrokerConfig, ConnectOptions, Packet, TestBroker, Version};
+use partyline_testkit::{BrokerConfig, ConnectOptions, PATIENCE, Packet, TestBroker, Version};
 use serde_json::json;
 
 use super::property::{
@@ -304,11 +304,9 @@ async fn more_connections_than_the_limit_are_closed() {
     assert_eq!(third.next().await.unwrap(), Packet::Closed);
     first.disconnect(0).await.unwrap();
     // The place is free once the broker has let go of the socket, which the client cannot see.
-    while broker
-        .client(ConnectOptions::new(Version::V5, "fourth"))
-        .await
-        .is_err()
-    {}
+    let fourth = ConnectOptions::new(Version::V5, "fourth");
+    let let_in = async { while broker.client(fourth.clone()).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, let_in).await.unwrap();
     second.ping().await.unwrap();
     broker.stop().await;
 }

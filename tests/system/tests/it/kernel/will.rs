@@ -150,8 +150,9 @@ async fn has_its_qos_retain_and_properties() {
 async fn waits_for_its_delay_and_is_cancelled_by_a_reconnect() {
     let broker = broker().await;
     let mut watcher = watcher(&broker).await;
-    let back = broker.client(delayed("back", 1)).await.unwrap();
-    let away = broker.client(delayed("away", 2)).await.unwrap();
+    // Long enough to come back in time on a busy machine.
+    let back = broker.client(delayed("back", 4)).await.unwrap();
+    let away = broker.client(delayed("away", 5)).await.unwrap();
     drop((back, away));
     // Both are gone for the broker once they are seen to be taken up again or not.
     let (back, connack) = connect(&broker, &delayed("back", 1)).await;

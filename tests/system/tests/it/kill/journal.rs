@@ -1,14 +1,20 @@
-//! What two clients saw, over all connections.
+//! What the clients of two people saw, over all connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::MESSAGES;
+use super::moment::{Kill, Moment};
 
-/// A sender's and a receiver's memory.
+/// The devices that listen: two of the receiver's and one of the sender's.
+pub(super) const LISTENERS: usize = 3;
+/// Those of the receiver come first.
+const RECEIVERS: usize = 2;
+
+/// The memory of one who sends and of all devices that listen.
 pub(super) struct Journal {
     pub(super) from: String,
     pub(super) to: String,
@@ -17,10 +23,49 @@ pub(super) struct Journal {
 
 #[derive(Default)]
 struct Seen {
+    /// Numbers that were sent in earlier runs of the server, and in this one.
+    sent_before: BTreeSet<u64>,
+    sent: BTreeSet<u64>,
+    /// Numbers that some device had when the server was last killed.
+    committed_before: BTreeSet<u64>,
     /// By number: `(msg_id, conversation seq)` as acknowledged.
     acknowledged: BTreeMap<u64, (u64, u64)>,
-    /// By stream seq: the item as first delivered.
-    delivered: BTreeMap<u64, Value>,
+    /// For each listener, by stream seq: the item as first delivered. Nothing else is in the
+    /// streams, so message n has the place n + 1 in all of them.
+    delivered: [BTreeMap<u64, Value>; LISTENERS],
+    kinds: Kinds,
+}
+
+/// How many messages a kill met in which place.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Kinds {
+    /// Sent, and not committed: new when it was sent again.
+    pub(super) lost: usize,
+    /// Committed, and not acknowledged: a duplicate when it was sent again.
+    pub(super) unacknowledged: usize,
+    /// Acknowledged, and not delivered to any device of the receiver.
+    pub(super) undelivered: usize,
+    /// Delivered to one device of the receiver, and not to the other.
+    pub(super) half_delivered: usize,
+}
+
+impl Kinds {
+    pub(super) fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.unacknowledged += other.unacknowledged;
+        self.undelivered += other.undelivered;
+        self.half_delivered += other.half_delivered;
+    }
+}
+
+impl Seen {
+    /// How many devices of the receiver have a message.
+    fn receivers_of(&self, number: u64) -> usize {
+        let receivers = self.delivered.iter().take(RECEIVERS);
+        receivers
+            .filter(|items| items.contains_key(&(number + 1)))
+            .count()
+    }
 }
 
 impl Journal {
@@ -42,38 +87,75 @@ impl Journal {
             .count()
     }
 
-    pub(super) fn delivered(&self) -> usize {
-        self.seen.lock().delivered.len()
+    pub(super) fn delivered(&self, listener: usize) -> usize {
+        self.seen.lock().delivered[listener].len()
     }
 
-    /// A reply came, in whatever order. A message acknowledged before is so with the same answer.
-    pub(super) fn acknowledge(&self, reply: &Value) -> anyhow::Result<()> {
+    /// A message may have reached the server from now on.
+    pub(super) fn send(&self, number: usize) {
+        self.seen.lock().sent.insert(number as u64);
+    }
+
+    /// A reply came, in whatever order. What was known to be committed is a duplicate with the
+    /// same answer, and what was never sent before is none.
+    pub(super) fn acknowledge(&self, reply: &Value, kill: &Kill) -> anyhow::Result<()> {
         let mut seen = self.seen.lock();
+        if kill.is_chosen() {
+            return Ok(());
+        }
         let number = reply.get("id").and_then(Value::as_u64).context("no id")?;
         let ok = reply
             .get("ok")
             .with_context(|| format!("refused: {reply}"))?;
         let field = |name: &str| ok.get(name).and_then(Value::as_u64).context("no number");
+        let duplicate = ok.get("duplicate").and_then(Value::as_bool);
+        let duplicate = duplicate.with_context(|| format!("no duplicate: {reply}"))?;
         let told = (field("msg_id")?, field("seq")?);
-        let first = *seen.acknowledged.entry(number).or_insert(told);
-        ensure!(
-            first == told,
-            "{number} was acknowledged as {first:?}, then as {told:?}"
-        );
+        let receivers = seen.receivers_of(number);
+        let first = seen.acknowledged.insert(number, told);
+        if let Some(first) = first {
+            ensure!(
+                first == told,
+                "{number} was acknowledged as {first:?}, then as {told:?}"
+            );
+        }
+        if seen.sent_before.contains(&number) {
+            ensure!(
+                duplicate || !(first.is_some() || seen.committed_before.contains(&number)),
+                "{number} was committed before and is new: {reply}"
+            );
+            match (first, duplicate) {
+                (None, true) => seen.kinds.unacknowledged += 1,
+                (None, false) => seen.kinds.lost += 1,
+                (Some(_), _) => {}
+            }
+        } else {
+            ensure!(!duplicate, "{number} was never sent before: {reply}");
+        }
+        kill.count_acknowledgement();
+        if receivers == 0 {
+            kill.observe(Moment::AcknowledgedUndelivered);
+        }
         Ok(())
     }
 
-    /// A batch came on a connection whose last batch ended at `place`. Returns where this one ends.
-    pub(super) fn deliver(&self, batch: &Value, place: Option<u64>) -> anyhow::Result<u64> {
+    /// A batch came on a connection whose last batch ended at `place`. Returns where this one ends,
+    /// `None` if it came too late.
+    pub(super) fn deliver(
+        &self,
+        listener: usize,
+        batch: &Value,
+        place: Option<u64>,
+        kill: &Kill,
+    ) -> anyhow::Result<Option<u64>> {
         let mut seen = self.seen.lock();
         let number = |name: &str| batch.get(name).and_then(Value::as_u64).context("no number");
         let (prev, seq) = (number("prev")?, number("seq")?);
-        let last = seen
-            .delivered
-            .keys()
-            .next_back()
-            .copied()
-            .unwrap_or_default();
+        if kill.is_chosen() {
+            return Ok(None);
+        }
+        let last = seen.delivered[listener].keys().next_back();
+        let last = last.copied().unwrap_or_default();
         // A cursor that a kill lost may lie further back, never further on.
         ensure!(
             place.map_or(prev <= last, |place| prev == place),
@@ -88,29 +170,53 @@ impl Journal {
             expected += 1;
             let place = item.get("seq").and_then(Value::as_u64).context("no seq")?;
             ensure!(place == expected, "item {place} instead of {expected}");
-            let first = seen.delivered.entry(place).or_insert_with(|| item.clone());
+            let first = seen.delivered[listener]
+                .entry(place)
+                .or_insert_with(|| item.clone());
             ensure!(first == item, "item {place} changed: {first} became {item}");
         }
         ensure!(
             expected == seq,
             "the batch ends at {expected}, not at {seq}"
         );
-        Ok(seq)
-    }
-
-    /// A connection that ended before its work was done: only for the kill.
-    #[expect(clippy::unused_self, reason = "reads as a sentence")]
-    pub(super) fn interrupted(&self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
-        match ended {
-            Err(error) if !is_lost_connection(&error) => Err(error),
-            _ => Ok(()),
+        for number in prev..seq {
+            if !seen.acknowledged.contains_key(&number) {
+                kill.observe(Moment::DeliveredUnacknowledged);
+            }
+            if seen.receivers_of(number) == 1 {
+                kill.observe(Moment::HalfDelivered);
+            }
         }
+        Ok(Some(seq))
     }
 
-    /// The receiver got every message once, in order, without a gap.
+    /// The server was killed: what was sent until now is sent again where it must be.
+    pub(super) fn note_kill(&self) {
+        let mut seen = self.seen.lock();
+        let mut sent = std::mem::take(&mut seen.sent);
+        seen.sent_before.append(&mut sent);
+        let delivered = seen.delivered.iter().flat_map(BTreeMap::keys);
+        seen.committed_before = delivered.map(|place| place - 1).collect();
+        let receivers = seen.acknowledged.keys().map(|n| seen.receivers_of(*n));
+        let undelivered = receivers.filter(|count| *count == 0).count();
+        let half = (0..MESSAGES as u64).filter(|n| seen.receivers_of(*n) == 1);
+        let half_delivered = half.count();
+        seen.kinds.undelivered += undelivered;
+        seen.kinds.half_delivered += half_delivered;
+    }
+
+    pub(super) fn kinds(&self) -> Kinds {
+        self.seen.lock().kinds
+    }
+
+    /// Every device got every message once, in order, without a gap.
     pub(super) fn check_deliveries(&self) -> anyhow::Result<()> {
-        let items: Vec<Value> = self.seen.lock().delivered.values().cloned().collect();
-        self.check_store(&items).context("what was delivered")
+        let delivered = self.seen.lock().delivered.clone();
+        for items in delivered {
+            let items: Vec<Value> = items.into_values().collect();
+            self.check_store(&items).context("what was delivered")?;
+        }
+        Ok(())
     }
 
     /// A stream holds every message once, in order, without a gap, as it was acknowledged.
@@ -143,10 +249,4 @@ impl Journal {
         }
         Ok(())
     }
-}
-
-/// The client's side of a killed server: its socket closed, or would take nothing more.
-fn is_lost_connection(error: &anyhow::Error) -> bool {
-    let text = format!("{error:#}");
-    text.contains("the connection was closed") || text.contains("closed the connection")
 }

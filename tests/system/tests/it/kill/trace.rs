@@ -1,196 +1,107 @@
 //! A killed process proves nothing about a power cut: the system calls do.
 
-use std::path::Path;
-use std::process::Stdio;
+mod calls;
+mod order;
+mod strace;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use partyline_plugin::database::Pool;
+use partyline_plugin::sqlx;
 use partyline_system_tests::Server;
-use partyline_testkit::{Backend, PATIENCE, Version};
+use partyline_testkit::{Backend, RawClient, Version};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
 
-/// `strace` on a process and on all that it starts.
-struct Trace {
-    strace: Child,
-    pid: u32,
-    /// Kept open: strace would die of a closed pipe when it reports a new thread.
-    _messages: Lines<BufReader<ChildStderr>>,
+use self::order::Log;
+use self::strace::Strace;
+
+/// Stands in the message alone: a look-up by the id says nothing about its commit.
+const TEXT: &str = "this-text-is-traced";
+
+async fn send(client: &mut RawClient, text: &str) -> anyhow::Result<()> {
+    let request = json!({
+        "client_msg_id": format!("{}-bytes", text.len()), "target_type": "single", "target_id": "bobby",
+        "msg_type": "text", "msg_body": { "text": text },
+    });
+    client.ok("$im/message/send", &request).await?;
+    Ok(())
 }
 
-impl Trace {
-    /// Returns once the process is traced.
-    async fn attach(pid: u32, file: &Path) -> anyhow::Result<Self> {
-        let mut strace = Command::new("strace")
-            .args(["-f", "-ttt", "-yy", "-s", "64", "-e"])
-            .arg("trace=fsync,fdatasync,sendto,write,pwrite64,writev")
-            .arg("-o")
-            .arg(file)
-            .arg("-p")
-            .arg(pid.to_string())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("strace is not installed; `cargo xtask test` installs it")?;
-        let stderr = strace.stderr.take().context("no standard error")?;
-        let mut lines = BufReader::new(stderr).lines();
-        let attached = async {
-            while let Some(line) = lines.next_line().await? {
-                if line.contains("attached") {
-                    return Ok(());
-                }
-                ensure!(
-                    !line.contains("Operation not permitted"),
-                    "tracing is not permitted: {line}"
-                );
-            }
-            anyhow::bail!("strace ended")
-        };
-        tokio::time::timeout(PATIENCE, attached)
-            .await
-            .context("strace did not attach")??;
-        Ok(Self {
-            strace,
-            pid,
-            _messages: lines,
-        })
-    }
-
-    /// Lets the process go; the file is complete afterwards.
-    async fn detach(mut self) -> anyhow::Result<()> {
-        let strace = self.strace.id().context("strace has ended")?.to_string();
-        Command::new("kill")
-            .args(["-INT", &strace])
-            .status()
-            .await?;
-        tokio::time::timeout(PATIENCE, self.strace.wait())
-            .await
-            .with_context(|| format!("strace does not let {} go", self.pid))??;
-        Ok(())
-    }
+/// Sends one message while `others` and the server are traced; returns the trace. The connection
+/// and its login, which is a commit too, are there before.
+async fn trace_one(
+    server: &Server,
+    client: &mut RawClient,
+    others: &[u32],
+) -> anyhow::Result<String> {
+    let file = server.folder().join("strace.txt");
+    let pid = server.pid().context("no server")?;
+    let strace = Strace::attach(pid, others, &file).await?;
+    send(client, TEXT).await?;
+    strace.detach().await?;
+    Ok(std::fs::read_to_string(&file)?)
 }
 
-/// Seconds of each call whose line `wanted` takes; when it ended, if it was interrupted.
-fn times(trace: &str, wanted: impl Fn(&str) -> bool) -> Vec<f64> {
-    let mut times = Vec::new();
-    for line in trace.lines().filter(|line| wanted(line)) {
-        let mut words = line.split_whitespace();
-        let (_thread, at) = (words.next(), words.next());
-        times.extend(at.and_then(|at| at.parse::<f64>().ok()));
-    }
-    times
-}
-
-/// A sync that has returned: whole in one line, or the line that resumes it.
-fn is_done_sync(line: &str) -> bool {
-    line.contains("sync") && line.ends_with("= 0")
-}
-
-async fn send_one(server: &Server, n: u32) -> anyhow::Result<()> {
+async fn stage(backend: Backend) -> anyhow::Result<(Server, RawClient)> {
+    let server = Server::start(backend, "").await?;
+    server.add_user("alice").await?;
+    server.add_user("bobby").await?;
     let mut client = server
         .connect(&server.user(Version::V311, "alice", "phone"))
         .await?;
-    let request = json!({
-        "client_msg_id": format!("traced-{n}"), "target_type": "single", "target_id": "bobby",
-        "msg_type": "text", "msg_body": { "text": "is it on disk?" },
-    });
-    client.ok("$im/message/send", &request).await?;
-    client.disconnect(0).await
+    send(&mut client, "warm-up").await?;
+    Ok((server, client))
 }
 
 #[tokio::test]
 async fn sqlite_syncs_before_it_acknowledges() -> anyhow::Result<()> {
-    let server = Server::start(Backend::Sqlite, "").await?;
-    server.add_user("alice").await?;
-    server.add_user("bobby").await?;
-    let file = server.folder().join("strace.txt");
-    let trace = Trace::attach(server.pid().context("no server")?, &file).await?;
-    send_one(&server, 1).await?;
-    trace.detach().await?;
-    let trace = std::fs::read_to_string(&file)?;
-    let answers = times(&trace, |line| {
-        line.contains("sendto(") && line.contains("$im/reply")
-    });
-    let answer = *answers
-        .first()
-        .with_context(|| format!("no answer in {trace}"))?;
-    let message = times(&trace, |line| {
-        line.contains("-wal>") && line.contains("write") && !line.contains("resumed")
-    });
-    let syncs = times(&trace, is_done_sync);
-    let written = message.iter().copied().rfind(|at| *at < answer);
-    let written = written.with_context(|| format!("nothing was written to the log: {trace}"))?;
-    ensure!(
-        syncs.iter().any(|sync| written < *sync && *sync < answer),
-        "no sync between the write at {written} and the answer at {answer}: {trace}"
-    );
+    let (server, mut client) = stage(Backend::Sqlite).await?;
+    let trace = trace_one(&server, &mut client, &[]).await?;
+    order::check(&trace, TEXT, Log::Sqlite).with_context(|| trace)?;
+    client.disconnect(0).await?;
     server.discard().await
 }
 
 #[tokio::test]
 async fn postgres_syncs_before_we_acknowledge() -> anyhow::Result<()> {
-    use partyline_plugin::database::Pool;
-    use partyline_plugin::sqlx;
-
-    let server = Server::start(Backend::Postgres, "").await?;
-    server.add_user("alice").await?;
-    server.add_user("bobby").await?;
+    let (server, mut client) = stage(Backend::Postgres).await?;
     let database = server.database().open().await?;
     let Pool::Postgres(pool) = database.pool() else {
         anyhow::bail!("not PostgreSQL")
     };
-    // The backend process of every connection of the server: they are traced one by one, since the
-    // postmaster only starts them.
-    let backends: Vec<i32> = sqlx::query_scalar(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-         AND pid <> pg_backend_pid()",
+    // One sync serves all commits that wait for it, so that another client's process or the
+    // writer of the log may do ours. Who comes later is followed from the postmaster on.
+    let writers: Vec<i32> = sqlx::query_scalar(
+        "SELECT pid FROM pg_stat_activity \
+         WHERE backend_type IN ('client backend', 'walwriter') AND pid <> pg_backend_pid()",
     )
     .fetch_all(pool)
     .await?;
-    ensure!(!backends.is_empty(), "the server has no connection");
-    let postmaster: i32 = {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", backends[0]))?;
-        let (_, fields) = stat.rsplit_once(')').context("no fields")?;
-        fields
-            .split_whitespace()
-            .nth(1)
-            .context("no parent")?
-            .parse()?
+    let method: String = sqlx::query_scalar("SELECT current_setting('wal_sync_method')")
+        .fetch_one(pool)
+        .await?;
+    let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(pool)
+        .await?;
+    let log = if method.starts_with("open_") {
+        Log::PostgresSyncedByWrites
+    } else {
+        Log::Postgres
     };
-    let ours = server.folder().join("strace-server.txt");
-    let tracing_server = Trace::attach(server.pid().context("no server")?, &ours).await?;
-    let mut traces = Vec::new();
-    for pid in backends.into_iter().chain([postmaster]) {
-        let file = server.folder().join(format!("strace-{pid}.txt"));
-        traces.push((Trace::attach(u32::try_from(pid)?, &file).await?, file));
+    let mut traced = vec![parent_of(own)?];
+    for writer in writers {
+        traced.push(u32::try_from(writer)?);
     }
-    send_one(&server, 1).await?;
-    tracing_server.detach().await?;
-    let mut theirs = String::new();
-    for (trace, file) in traces {
-        trace.detach().await?;
-        theirs += &std::fs::read_to_string(&file)?;
-    }
-    let ours = std::fs::read_to_string(&ours)?;
-    let answers = times(&ours, |line| {
-        line.contains("sendto(") && line.contains("$im/reply")
-    });
-    let answer = *answers
-        .first()
-        .with_context(|| format!("no answer in {ours}"))?;
-    // Our last word to the database before the answer is the COMMIT.
-    let asked = times(&ours, |line| {
-        line.contains("sendto(") && line.contains("COMMIT")
-    });
-    let commit = asked.iter().copied().rfind(|at| *at < answer);
-    let commit = commit.with_context(|| format!("no COMMIT in {ours}"))?;
-    let syncs = times(&theirs, |line| {
-        line.contains("pg_wal") && line.contains("sync")
-    });
-    ensure!(
-        syncs.iter().any(|sync| commit < *sync && *sync < answer),
-        "no sync of the log between COMMIT at {commit} and the answer at {answer}: {theirs}"
-    );
+    let trace = trace_one(&server, &mut client, &traced).await?;
+    order::check(&trace, TEXT, log).with_context(|| trace)?;
+    client.disconnect(0).await?;
     database.close().await;
     server.discard().await
+}
+
+/// The postmaster is the parent of all.
+fn parent_of(pid: i32) -> anyhow::Result<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("no fields")?;
+    let parent = fields.split_whitespace().nth(1).context("no parent")?;
+    Ok(parent.parse()?)
 }

@@ -23,7 +23,15 @@ async fn platforms(client: &mut RawClient) -> anyhow::Result<Vec<String>> {
     Ok(platforms)
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_newer_login_kicks_the_older_of_its_class,
+    classes_do_not_kick_each_other_and_other_kicks_nobody,
+    another_users_login_kicks_nobody,
+    the_same_device_again_is_a_takeover_and_no_kick,
+    the_login_verb_kicks_as_a_connect_does,
+    an_offline_phone_is_logged_out_too,
+}
+
 async fn a_newer_login_kicks_the_older_of_its_class() -> anyhow::Result<()> {
     for (older, newer) in [
         ("android", "ios"),
@@ -41,7 +49,6 @@ async fn a_newer_login_kicks_the_older_of_its_class() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
 async fn classes_do_not_kick_each_other_and_other_kicks_nobody() -> anyhow::Result<()> {
     let server = server().await?;
     let all = ["android", "pc", "web", "toaster", "other", ""];
@@ -58,7 +65,6 @@ async fn classes_do_not_kick_each_other_and_other_kicks_nobody() -> anyhow::Resu
     server.discard().await
 }
 
-#[tokio::test]
 async fn another_users_login_kicks_nobody() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = on(&server, "phone", "android").await?;
@@ -68,7 +74,6 @@ async fn another_users_login_kicks_nobody() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_same_device_again_is_a_takeover_and_no_kick() -> anyhow::Result<()> {
     let server = server().await?;
     let mut before = on(&server, "phone", "android").await?;
@@ -80,7 +85,6 @@ async fn the_same_device_again_is_a_takeover_and_no_kick() -> anyhow::Result<()>
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_login_verb_kicks_as_a_connect_does() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut older = on(&server, "phone", "android").await?;
@@ -92,7 +96,6 @@ async fn the_login_verb_kicks_as_a_connect_does() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_offline_phone_is_logged_out_too() -> anyhow::Result<()> {
     let server = server().await?;
     let options = server.user(Version::V5, "alice", "older");

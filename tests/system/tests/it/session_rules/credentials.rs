@@ -11,7 +11,13 @@ fn login(server: &Server, version: Version, name: &str, password: &str) -> Conne
     ConnectOptions::new(version, "phone").login(username, password.to_owned())
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    an_unknown_user_and_a_wrong_password_look_the_same,
+    disabled_shows_only_after_the_right_password,
+    failures_of_an_account_are_limited_before_hashing,
+    a_server_needs_the_master_secret_of_now,
+}
+
 async fn an_unknown_user_and_a_wrong_password_look_the_same() -> anyhow::Result<()> {
     let server = server().await?;
     for (version, expected) in VERSIONS.into_iter().zip([4, 0x86]) {
@@ -34,7 +40,6 @@ async fn an_unknown_user_and_a_wrong_password_look_the_same() -> anyhow::Result<
     server.discard().await
 }
 
-#[tokio::test]
 async fn disabled_shows_only_after_the_right_password() -> anyhow::Result<()> {
     let server = server().await?;
     let disable = ["user", "disable", &server.app, "alice"];
@@ -52,7 +57,6 @@ async fn disabled_shows_only_after_the_right_password() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn failures_of_an_account_are_limited_before_hashing() -> anyhow::Result<()> {
     let config = "[plugins.accounts.failures]\naccount_burst = 3\naccount_seconds = 3600\n";
     let server = server_with(config).await?;
@@ -71,7 +75,6 @@ async fn failures_of_an_account_are_limited_before_hashing() -> anyhow::Result<(
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_server_needs_the_master_secret_of_now() -> anyhow::Result<()> {
     let server = server().await?;
     let old = service(&server, "backend");

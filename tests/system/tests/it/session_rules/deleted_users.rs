@@ -15,7 +15,10 @@ async fn delete(server: &Server, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    the_next_user_of_a_name_gets_nothing_of_the_last,
+}
+
 async fn the_next_user_of_a_name_gets_nothing_of_the_last() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;

@@ -18,7 +18,15 @@ async fn is_undisturbed(client: &mut RawClient) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_user_does_not_take_over_a_device_without_its_secret,
+    a_user_with_the_devices_secret_sits_on_the_device,
+    a_user_does_not_take_over_another_users_device,
+    the_same_session_takes_over,
+    an_empty_client_id_gets_one_and_leaves_no_device,
+    a_user_has_a_limited_number_of_devices,
+}
+
 async fn a_user_does_not_take_over_a_device_without_its_secret() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut kiosk, theirs) = enter(&server, &device(&server, "kiosk")).await?;
@@ -33,7 +41,6 @@ async fn a_user_does_not_take_over_a_device_without_its_secret() -> anyhow::Resu
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_user_with_the_devices_secret_sits_on_the_device() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut kiosk, theirs) = enter(&server, &device(&server, "kiosk")).await?;
@@ -48,7 +55,6 @@ async fn a_user_with_the_devices_secret_sits_on_the_device() -> anyhow::Result<(
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_user_does_not_take_over_another_users_device() -> anyhow::Result<()> {
     let server = open_server().await?;
     let options = server.user(Version::V5, "alice", "phone").persistent(3600);
@@ -67,7 +73,6 @@ async fn a_user_does_not_take_over_another_users_device() -> anyhow::Result<()> 
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_same_session_takes_over() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut users = Vec::new();
@@ -85,7 +90,6 @@ async fn the_same_session_takes_over() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_empty_client_id_gets_one_and_leaves_no_device() -> anyhow::Result<()> {
     let server = open_server_with("[plugins.accounts.devices]\nper_user = 2\n").await?;
     let mut options = server.user(Version::V5, "alice", "phone");
@@ -103,7 +107,6 @@ async fn an_empty_client_id_gets_one_and_leaves_no_device() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_user_has_a_limited_number_of_devices() -> anyhow::Result<()> {
     let server = open_server_with("[plugins.accounts.devices]\nper_user = 2\n").await?;
     let (_first, _) = enter(&server, &server.user(Version::V5, "alice", "one")).await?;

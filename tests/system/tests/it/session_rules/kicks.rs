@@ -8,7 +8,12 @@ use crate::chat::stage::{refused, server};
 
 const KICK: &str = "$im/session/kick";
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    devices_lists_who_is_logged_in,
+    a_kicked_device_is_told_ended_and_refused,
+    nobody_kicks_another_users_device_or_the_own_one,
+}
+
 async fn devices_lists_who_is_logged_in() -> anyhow::Result<()> {
     let server = server().await?;
     let phone = server.user(Version::V5, "alice", "phone");
@@ -54,7 +59,6 @@ async fn devices_lists_who_is_logged_in() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_kicked_device_is_told_ended_and_refused() -> anyhow::Result<()> {
     let server = server().await?;
     for (version, banned) in [(Version::V311, 5), (Version::V5, 0x8a)] {
@@ -85,7 +89,6 @@ async fn a_kicked_device_is_told_ended_and_refused() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn nobody_kicks_another_users_device_or_the_own_one() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut alice, own) = enter(&server, &server.user(Version::V5, "alice", "phone")).await?;

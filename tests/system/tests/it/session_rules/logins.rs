@@ -13,7 +13,14 @@ fn as_alice() -> Value {
     json!({"id": 1, "username": "alice", "password": "alice-password"})
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    login_opens_the_inbox_that_was_subscribed_before,
+    logout_closes_the_inbox_and_leaves_the_device,
+    a_wrong_login_changes_nothing,
+    a_token_logs_in_on_the_connection_too,
+    nobody_logs_in_on_another_users_own_device,
+}
+
 async fn login_opens_the_inbox_that_was_subscribed_before() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
@@ -32,7 +39,6 @@ async fn login_opens_the_inbox_that_was_subscribed_before() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn logout_closes_the_inbox_and_leaves_the_device() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
@@ -57,7 +63,6 @@ async fn logout_closes_the_inbox_and_leaves_the_device() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_wrong_login_changes_nothing() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut kiosk, _) = enter(&server, &device(&server, "kiosk")).await?;
@@ -83,7 +88,6 @@ async fn a_wrong_login_changes_nothing() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_token_logs_in_on_the_connection_too() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut kiosk, _) = enter(&server, &device(&server, "kiosk")).await?;
@@ -109,7 +113,6 @@ async fn a_token_logs_in_on_the_connection_too() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn nobody_logs_in_on_another_users_own_device() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut bobby = user(&server, "bobby", "phone").await?;

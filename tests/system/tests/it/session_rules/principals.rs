@@ -16,7 +16,14 @@ fn user_verbs() -> [(&'static str, serde_json::Value); 4] {
     ]
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_device_is_told_its_registration_and_has_no_user,
+    a_user_is_told_name_token_and_place,
+    a_server_has_plain_topics_and_no_user,
+    devices_and_users_have_no_plain_topics_by_default,
+    one_session_each_for_device_user_and_server_of_one_client_id,
+}
+
 async fn a_device_is_told_its_registration_and_has_no_user() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut device, notice) = enter(&server, &device(&server, "kiosk")).await?;
@@ -35,7 +42,6 @@ async fn a_device_is_told_its_registration_and_has_no_user() -> anyhow::Result<(
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_user_is_told_name_token_and_place() -> anyhow::Result<()> {
     let server = open_server().await?;
     for version in VERSIONS {
@@ -67,7 +73,6 @@ async fn a_user_is_told_name_token_and_place() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_server_has_plain_topics_and_no_user() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut backend = server.connect(&service(&server, "backend")).await?;
@@ -85,7 +90,6 @@ async fn a_server_has_plain_topics_and_no_user() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn devices_and_users_have_no_plain_topics_by_default() -> anyhow::Result<()> {
     let server = open_server().await?;
     for options in [
@@ -100,7 +104,6 @@ async fn devices_and_users_have_no_plain_topics_by_default() -> anyhow::Result<(
     server.discard().await
 }
 
-#[tokio::test]
 async fn one_session_each_for_device_user_and_server_of_one_client_id() -> anyhow::Result<()> {
     let server = open_server().await?;
     let mut user = server.user(Version::V5, "alice", "phone");

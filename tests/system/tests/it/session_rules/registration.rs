@@ -32,7 +32,13 @@ async fn until_answered(server: &Server, name: &str, expected: u8) -> anyhow::Re
     answered.with_context(|| format!("no first contact is answered with {expected:#04x}"))?
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_closed_app_takes_no_new_devices,
+    a_token_app_takes_devices_that_bring_the_token,
+    a_devices_own_secret_has_128_bits,
+    an_address_registers_a_limited_number_of_passing_devices,
+}
+
 async fn a_closed_app_takes_no_new_devices() -> anyhow::Result<()> {
     let server = server().await?;
     assert_eq!(
@@ -51,7 +57,6 @@ async fn a_closed_app_takes_no_new_devices() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_token_app_takes_devices_that_bring_the_token() -> anyhow::Result<()> {
     let server = server().await?;
     let token = policy(&server, "token").await?;
@@ -67,7 +72,6 @@ async fn a_token_app_takes_devices_that_bring_the_token() -> anyhow::Result<()> 
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_devices_own_secret_has_128_bits() -> anyhow::Result<()> {
     let server = open_server().await?;
     for (secret, expected) in [("0123456789abcde", 0x86), ("0123456789abcdef", 0)] {
@@ -77,7 +81,6 @@ async fn a_devices_own_secret_has_128_bits() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_address_registers_a_limited_number_of_passing_devices() -> anyhow::Result<()> {
     let config = "[plugins.accounts.devices]\npassing_per_address = 2\n";
     let server = open_server_with(config).await?;
@@ -88,5 +91,23 @@ async fn an_address_registers_a_limited_number_of_passing_devices() -> anyhow::R
     // One that comes back with its secret is there to stay, and counts no more.
     enter(&server, &device(&server, "one")).await?;
     enter(&server, &device(&server, "three")).await?;
+    server.discard().await
+}
+
+#[tokio::test]
+async fn first_contacts_of_an_address_are_limited_even_if_the_devices_come_back()
+-> anyhow::Result<()> {
+    let config = "[plugins.accounts.devices]\ncontact_burst = 3\ncontact_seconds = 3600\n";
+    let server = open_server_with(config).await?;
+    for name in ["one", "two"] {
+        enter(&server, &device(&server, name)).await?;
+        enter(&server, &device(&server, name)).await?;
+    }
+    let without = ConnectOptions::new(Version::V5, "three").login(server.app.clone(), "");
+    enter(&server, &without).await?;
+    // Asking for another secret is a first contact too.
+    assert_eq!(code(&server, &without).await?, 0x9f);
+    assert_eq!(code(&server, &device(&server, "four")).await?, 0x9f);
+    enter(&server, &device(&server, "one")).await?;
     server.discard().await
 }

@@ -33,7 +33,13 @@ async fn kiosk_of_alice(server: &Server) -> anyhow::Result<RawClient> {
     Ok(kiosk)
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_batch_in_flight_is_not_acknowledged_by_the_next_user,
+    what_is_not_sent_yet_stays_with_its_user,
+    plain_subscriptions_and_queued_messages_are_authorized_again,
+    a_logout_takes_the_users_topics_and_leaves_the_others,
+}
+
 async fn a_batch_in_flight_is_not_acknowledged_by_the_next_user() -> anyhow::Result<()> {
     let server = open_server_with("").await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
@@ -59,7 +65,6 @@ async fn a_batch_in_flight_is_not_acknowledged_by_the_next_user() -> anyhow::Res
     server.discard().await
 }
 
-#[tokio::test]
 async fn what_is_not_sent_yet_stays_with_its_user() -> anyhow::Result<()> {
     let server = open_server_with("").await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
@@ -80,7 +85,6 @@ async fn what_is_not_sent_yet_stays_with_its_user() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn plain_subscriptions_and_queued_messages_are_authorized_again() -> anyhow::Result<()> {
     let server = open_server_with(RULES).await?;
     let mut backend = server.connect(&service(&server, "backend")).await?;
@@ -116,7 +120,6 @@ async fn plain_subscriptions_and_queued_messages_are_authorized_again() -> anyho
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_logout_takes_the_users_topics_and_leaves_the_others() -> anyhow::Result<()> {
     let server = open_server_with(RULES).await?;
     let mut backend = server.connect(&service(&server, "backend")).await?;

@@ -29,7 +29,16 @@ async fn ended_with(client: &mut RawClient) -> anyhow::Result<(u8, String)> {
         .await
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_token_logs_in_and_is_not_issued_again,
+    a_token_is_for_one_user_on_one_device,
+    logout_revokes_the_token,
+    a_changed_password_ends_all_logins_while_the_server_runs,
+    a_disabled_users_logins_end_while_the_server_runs,
+    a_deleted_users_logins_end,
+    no_password_begins_as_tokens_do,
+}
+
 async fn a_token_logs_in_and_is_not_issued_again() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -56,7 +65,6 @@ async fn a_token_logs_in_and_is_not_issued_again() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_token_is_for_one_user_on_one_device() -> anyhow::Result<()> {
     let server = server().await?;
     let (_alice, by_token) = logged_in(&server).await?;
@@ -70,7 +78,6 @@ async fn a_token_is_for_one_user_on_one_device() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn logout_revokes_the_token() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut alice, by_token) = logged_in(&server).await?;
@@ -79,7 +86,6 @@ async fn logout_revokes_the_token() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_changed_password_ends_all_logins_while_the_server_runs() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut alice, by_token) = logged_in(&server).await?;
@@ -111,7 +117,6 @@ async fn a_changed_password_ends_all_logins_while_the_server_runs() -> anyhow::R
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_disabled_users_logins_end_while_the_server_runs() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut alice, by_token) = logged_in(&server).await?;
@@ -130,7 +135,6 @@ async fn a_disabled_users_logins_end_while_the_server_runs() -> anyhow::Result<(
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_deleted_users_logins_end() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut alice, by_token) = logged_in(&server).await?;
@@ -145,7 +149,6 @@ async fn a_deleted_users_logins_end() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn no_password_begins_as_tokens_do() -> anyhow::Result<()> {
     let server = server().await?;
     let change = ["user", "password", &server.app, "alice"];

@@ -1,8 +1,8 @@
 //! The answer to a device's first CONNECT may get lost, and with it the secret.
 
-use partyline_system_tests::Server;
+use partyline_system_tests::{Server, password_of};
 use partyline_testkit::{ConnAck, ConnectOptions, RawClient, Version};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chat::stage::{VERSIONS, server};
 
@@ -45,7 +45,14 @@ fn bad_password(version: Version) -> u8 {
     if version == Version::V5 { 0x86 } else { 4 }
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_first_contact_with_an_own_secret_can_be_repeated,
+    an_issued_secret_can_be_replaced_until_it_was_used_once,
+    guessing_the_client_id_of_a_device_with_a_user_takes_over_nothing,
+    mqtt_5_has_the_secret_in_its_connack_too,
+    the_notice_comes_again_to_whoever_subscribes_to_it,
+}
+
 async fn a_first_contact_with_an_own_secret_can_be_repeated() -> anyhow::Result<()> {
     let server = open_server().await?;
     for version in VERSIONS {
@@ -69,15 +76,16 @@ async fn a_first_contact_with_an_own_secret_can_be_repeated() -> anyhow::Result<
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_issued_secret_can_be_replaced_until_it_was_used_once() -> anyhow::Result<()> {
     let server = open_server().await?;
     for version in VERSIONS {
         let without = device(&server, version, None);
         let lost = admitted(&server, &without).await?;
         let kept = admitted(&server, &without).await?;
-        assert_eq!(lost["registration_id"], kept["registration_id"]);
-        assert_ne!(lost["device_secret"], kept["device_secret"]);
+        // Another may have guessed the client id: it gets a device of its own.
+        for name in ["registration_id", "device_secret"] {
+            assert_ne!(lost[name], kept[name]);
+        }
         let secret = kept["device_secret"].as_str();
         assert!(secret.is_some_and(|secret| secret.len() >= 22), "128 bits");
 
@@ -96,7 +104,35 @@ async fn an_issued_secret_can_be_replaced_until_it_was_used_once() -> anyhow::Re
     server.discard().await
 }
 
-#[tokio::test]
+async fn guessing_the_client_id_of_a_device_with_a_user_takes_over_nothing() -> anyhow::Result<()> {
+    let server = open_server().await?;
+    for version in VERSIONS {
+        let without = device(&server, version, None);
+        let (mut phone, _) = connect(&server, &without).await?;
+        let notice = phone.publish_on("$session").await?.json()?;
+        let login = json!({"username": "alice", "password": password_of("alice")});
+        phone.ok("$im/session/login", &login).await?;
+        for secret in [None, Some(OWN_SECRET)] {
+            let (_, refused) = connect(&server, &device(&server, version, secret)).await?;
+            assert_eq!(refused.code, bad_password(version));
+        }
+        let devices = phone.ok("$im/session/devices", &json!({})).await?;
+        let devices = devices["devices"].as_array().map(Vec::as_slice);
+        let online = |device: &&Value| device["online"] == true;
+        let mut online = devices.unwrap_or_default().iter().filter(online);
+        let here = online.next().map(|device| &device["registration_id"]);
+        assert_eq!(here, Some(&notice["registration_id"]));
+
+        // Once nobody is logged in, the guesser gets another device, without the old one's session.
+        assert!(phone.subscribe(&[("$session", 0)]).await?[0] < 0x80);
+        phone.ok("$im/session/logout", &json!({})).await?;
+        let guesser = admitted(&server, &without).await?;
+        assert_ne!(guesser["registration_id"], notice["registration_id"]);
+        assert_eq!(guesser.get("username"), None);
+    }
+    server.discard().await
+}
+
 async fn mqtt_5_has_the_secret_in_its_connack_too() -> anyhow::Result<()> {
     let server = open_server().await?;
     let options = device(&server, Version::V5, None);
@@ -110,7 +146,6 @@ async fn mqtt_5_has_the_secret_in_its_connack_too() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_notice_comes_again_to_whoever_subscribes_to_it() -> anyhow::Result<()> {
     let server = open_server().await?;
     let (mut client, _) = connect(&server, &device(&server, Version::V311, None)).await?;

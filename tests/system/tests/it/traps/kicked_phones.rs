@@ -18,7 +18,14 @@ async fn refusal(server: &Server, options: &ConnectOptions) -> anyhow::Result<u8
     Ok(client.connect(options).await?.code)
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    an_older_phone_is_told_and_then_refused_instead_of_kicking_back,
+    an_older_phone_on_mqtt_3_1_1_gets_a_notice_and_is_closed,
+    login_on_the_devices_own_connection_ends_the_refusal,
+    the_refusal_is_of_one_user_on_one_device,
+    phones_that_reconnect_by_themselves_do_not_fight,
+}
+
 async fn an_older_phone_is_told_and_then_refused_instead_of_kicking_back() -> anyhow::Result<()> {
     let server = server().await?;
     let mut older = server.connect(&phone(&server, "older")).await?;
@@ -48,7 +55,6 @@ async fn an_older_phone_is_told_and_then_refused_instead_of_kicking_back() -> an
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_older_phone_on_mqtt_3_1_1_gets_a_notice_and_is_closed() -> anyhow::Result<()> {
     let server = server().await?;
     let options = server.user(Version::V311, "alice", "older");
@@ -67,7 +73,6 @@ async fn an_older_phone_on_mqtt_3_1_1_gets_a_notice_and_is_closed() -> anyhow::R
     server.discard().await
 }
 
-#[tokio::test]
 async fn login_on_the_devices_own_connection_ends_the_refusal() -> anyhow::Result<()> {
     let server = server().await?;
     let open = ["app", "registration", &server.app, "open"];
@@ -89,7 +94,6 @@ async fn login_on_the_devices_own_connection_ends_the_refusal() -> anyhow::Resul
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_refusal_is_of_one_user_on_one_device() -> anyhow::Result<()> {
     let server = server().await?;
     let mut older = server.connect(&phone(&server, "older")).await?;
@@ -105,7 +109,6 @@ async fn the_refusal_is_of_one_user_on_one_device() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn phones_that_reconnect_by_themselves_do_not_fight() -> anyhow::Result<()> {
     let server = server().await?;
     for (number, library) in [Library::Paho(Version::V5), Library::MqttJs(Version::V5)]

@@ -5,7 +5,11 @@ use crate::chat::stage::{
     VERSIONS, batch, cursor_reaches, hears_nothing, listen, say, server, starts_at, user,
 };
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_puback_of_the_old_connection_acknowledges_nothing_on_the_new,
+    a_repeated_puback_does_not_acknowledge_the_next_batch,
+}
+
 async fn a_puback_of_the_old_connection_acknowledges_nothing_on_the_new() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -31,7 +35,6 @@ async fn a_puback_of_the_old_connection_acknowledges_nothing_on_the_new() -> any
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_repeated_puback_does_not_acknowledge_the_next_batch() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;

@@ -7,7 +7,14 @@ use crate::chat::stage::{
     OPEN_TOPICS, VERSIONS, batch, hears_nothing, items_to, listen, say, server, server_with, user,
 };
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_connection_that_never_subscribes_takes_nothing,
+    a_publisher_with_a_users_name_takes_nothing,
+    a_subscriber_of_other_topics_takes_nothing,
+    delivery_ends_with_the_subscription,
+    configure_starts_delivery_without_a_subscription,
+}
+
 async fn a_connection_that_never_subscribes_takes_nothing() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -26,7 +33,6 @@ async fn a_connection_that_never_subscribes_takes_nothing() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_publisher_with_a_users_name_takes_nothing() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -42,7 +48,6 @@ async fn a_publisher_with_a_users_name_takes_nothing() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_subscriber_of_other_topics_takes_nothing() -> anyhow::Result<()> {
     let server = server_with(OPEN_TOPICS).await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -63,7 +68,6 @@ async fn a_subscriber_of_other_topics_takes_nothing() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn delivery_ends_with_the_subscription() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -80,7 +84,6 @@ async fn delivery_ends_with_the_subscription() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn configure_starts_delivery_without_a_subscription() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;

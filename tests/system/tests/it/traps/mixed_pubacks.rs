@@ -31,7 +31,12 @@ async fn mixed(server: &Server) -> anyhow::Result<(RawClient, Vec<Publish>, Publ
     Ok((bobby, plain, packet))
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    pubacks_of_plain_messages_do_not_move_the_cursor,
+    pubacks_out_of_order_settle_each_its_own_packet,
+    unacknowledged_plain_messages_do_not_hold_up_the_inbox,
+}
+
 async fn pubacks_of_plain_messages_do_not_move_the_cursor() -> anyhow::Result<()> {
     let server = server_with(OPEN_TOPICS).await?;
     let (mut bobby, plain, _) = mixed(&server).await?;
@@ -44,7 +49,6 @@ async fn pubacks_of_plain_messages_do_not_move_the_cursor() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn pubacks_out_of_order_settle_each_its_own_packet() -> anyhow::Result<()> {
     let server = server_with(OPEN_TOPICS).await?;
     let (mut bobby, plain, packet) = mixed(&server).await?;
@@ -63,7 +67,6 @@ async fn pubacks_out_of_order_settle_each_its_own_packet() -> anyhow::Result<()>
     server.discard().await
 }
 
-#[tokio::test]
 async fn unacknowledged_plain_messages_do_not_hold_up_the_inbox() -> anyhow::Result<()> {
     let server = server_with(OPEN_TOPICS).await?;
     let (mut bobby, _, packet) = mixed(&server).await?;

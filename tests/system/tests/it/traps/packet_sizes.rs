@@ -49,7 +49,14 @@ async fn take(bobby: &mut RawClient, seq: u64) -> anyhow::Result<(usize, Vec<u64
     Ok((largest, seqs))
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    rumqttc_with_its_defaults_takes_200_offline_messages,
+    a_batch_has_at_most_8_kib_by_default,
+    the_maximum_packet_size_of_the_client_is_kept_to,
+    up_to_64_kib_come_when_asked_for,
+    an_item_too_large_alone_comes_as_oversize_and_the_stream_goes_on,
+}
+
 async fn rumqttc_with_its_defaults_takes_200_offline_messages() -> anyhow::Result<()> {
     let server = server_with_waiting(200, 1024).await?;
     for (device, library) in [Library::RumqttcV4, Library::RumqttcV5].iter().enumerate() {
@@ -67,7 +74,6 @@ async fn rumqttc_with_its_defaults_takes_200_offline_messages() -> anyhow::Resul
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_batch_has_at_most_8_kib_by_default() -> anyhow::Result<()> {
     let server = server_with_waiting(40, 1024).await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
@@ -78,7 +84,6 @@ async fn a_batch_has_at_most_8_kib_by_default() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn the_maximum_packet_size_of_the_client_is_kept_to() -> anyhow::Result<()> {
     const MAXIMUM: u32 = 3000;
     let server = server_with_waiting(20, 500).await?;
@@ -96,7 +101,6 @@ async fn the_maximum_packet_size_of_the_client_is_kept_to() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn up_to_64_kib_come_when_asked_for() -> anyhow::Result<()> {
     let server = server_with_waiting(100, 1024).await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
@@ -108,7 +112,6 @@ async fn up_to_64_kib_come_when_asked_for() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_item_too_large_alone_comes_as_oversize_and_the_stream_goes_on() -> anyhow::Result<()> {
     const MAXIMUM: u32 = 2048;
     let server = server_with_waiting(1, 3500).await?;

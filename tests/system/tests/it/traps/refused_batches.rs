@@ -10,7 +10,11 @@ async fn refuse(client: &mut RawClient, id: u16) -> anyhow::Result<()> {
     client.send_bytes(&[0x40, 3, high, low, 0x97]).await
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_refused_batch_does_not_move_the_cursor,
+    a_refused_batch_comes_again_when_the_client_subscribes_again,
+}
+
 async fn a_refused_batch_does_not_move_the_cursor() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -27,7 +31,6 @@ async fn a_refused_batch_does_not_move_the_cursor() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_refused_batch_comes_again_when_the_client_subscribes_again() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;

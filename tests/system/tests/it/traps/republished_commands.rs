@@ -6,7 +6,7 @@ use partyline_testkit::{ConnectOptions, RawClient, Version};
 use serde_json::{Value, json};
 
 use crate::chat::batch::texts;
-use crate::chat::stage::{VERSIONS, items_to, listen, refused, say, server, text_to, user};
+use crate::chat::stage::{VERSIONS, items_between, listen, refused, say, server, text_to, user};
 
 const SEND: &str = "$im/message/send";
 
@@ -33,11 +33,20 @@ async fn texts_of_bobby(server: &Server, count: u64) -> anyhow::Result<Vec<Strin
     assert_eq!(last["seq"], count + 1);
     let mut bobby = user(server, "bobby", "phone").await?;
     listen(&mut bobby).await?;
-    let items = items_to(&mut bobby, count + 1).await?;
+    let items = items_between(&mut bobby, Some(0), count + 1).await?;
     Ok(texts(&items).into_iter().map(str::to_owned).collect())
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_repeated_publish_is_one_message_and_says_so,
+    a_connection_lost_before_the_answer_loses_and_doubles_nothing,
+    a_connection_lost_after_the_delivery_doubles_nothing,
+    a_repeated_publish_at_qos_2_is_one_message,
+    dup_alone_makes_no_repetition,
+    other_content_under_the_same_id_is_an_error,
+    a_message_is_known_after_kill_9,
+}
+
 async fn a_repeated_publish_is_one_message_and_says_so() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -61,7 +70,6 @@ async fn a_repeated_publish_is_one_message_and_says_so() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_connection_lost_before_the_answer_loses_and_doubles_nothing() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -81,7 +89,33 @@ async fn a_connection_lost_before_the_answer_loses_and_doubles_nothing() -> anyh
     server.discard().await
 }
 
-#[tokio::test]
+/// The same when the message is known to have been taken: bobby has it.
+async fn a_connection_lost_after_the_delivery_doubles_nothing() -> anyhow::Result<()> {
+    let server = server().await?;
+    let mut bobby = user(&server, "bobby", "witness").await?;
+    listen(&mut bobby).await?;
+    for (seq, version) in (1..).zip(VERSIONS) {
+        let text = format!("{version:?}");
+        let options = persistent(&server, version);
+        let mut alice = server.connect(&options).await?;
+        publish(&mut alice, 1, false, &text).await?;
+        let items = items_between(&mut bobby, Some(seq - 1), seq).await?;
+        assert_eq!(texts(&items), [text.as_str()]);
+        drop(alice);
+        let mut alice = server.connect(&options).await?;
+        publish(&mut alice, 1, true, &text).await?;
+        let again = reply(&mut alice).await?;
+        assert_eq!(again["ok"]["duplicate"], true, "{again}");
+        assert_eq!(again["ok"]["msg_id"], items[0]["msg_id"]);
+        assert_eq!(alice.acked(4, 7).await?, 0);
+        alice.disconnect(0).await?;
+    }
+    bobby.disconnect(0).await?;
+    let mut alice = user(&server, "alice", "other").await?;
+    assert_eq!(say(&mut alice, "bobby", "last").await?["seq"], 3);
+    server.discard().await
+}
+
 async fn a_repeated_publish_at_qos_2_is_one_message() -> anyhow::Result<()> {
     let server = server().await?;
     for version in VERSIONS {
@@ -102,7 +136,6 @@ async fn a_repeated_publish_at_qos_2_is_one_message() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn dup_alone_makes_no_repetition() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = server.connect(&persistent(&server, Version::V5)).await?;
@@ -116,7 +149,6 @@ async fn dup_alone_makes_no_repetition() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn other_content_under_the_same_id_is_an_error() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -127,7 +159,6 @@ async fn other_content_under_the_same_id_is_an_error() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_message_is_known_after_kill_9() -> anyhow::Result<()> {
     let mut server = server().await?;
     let options = persistent(&server, Version::V5);

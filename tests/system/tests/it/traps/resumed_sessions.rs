@@ -4,7 +4,11 @@
 use crate::chat::stage::{VERSIONS, batch, hears_nothing, items_to, listen, say, server, user};
 use partyline_testkit::RawClient;
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_resumed_session_gets_nothing_before_it_subscribes_again,
+    an_unacknowledged_batch_is_not_repeated_by_the_session,
+}
+
 async fn a_resumed_session_gets_nothing_before_it_subscribes_again() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -33,7 +37,6 @@ async fn a_resumed_session_gets_nothing_before_it_subscribes_again() -> anyhow::
     server.discard().await
 }
 
-#[tokio::test]
 async fn an_unacknowledged_batch_is_not_repeated_by_the_session() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;

@@ -3,11 +3,19 @@
 use serde_json::json;
 
 use crate::chat::stage::{
-    OPEN_TOPICS, VERSIONS, batch, cursor_reaches, hears_nothing, items_to, say, server,
-    server_with, user,
+    OPEN_TOPICS, VERSIONS, batch, cursor_reaches, hears_nothing, items_between, items_to, listen,
+    say, server, server_with, user,
 };
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    a_subscription_at_any_qos_is_granted_and_served_at_qos_1,
+    wildcards_under_im_cover_the_inbox,
+    wildcards_never_show_what_is_for_another_session,
+    overlapping_subscriptions_deliver_once,
+    wildcards_from_the_root_do_not_cover_the_inbox,
+    shared_subscriptions_to_the_inbox_are_refused,
+}
+
 async fn a_subscription_at_any_qos_is_granted_and_served_at_qos_1() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -17,12 +25,16 @@ async fn a_subscription_at_any_qos_is_granted_and_served_at_qos_1() -> anyhow::R
                 .connect(&server.user(version, "bobby", "phone"))
                 .await?;
             assert_eq!(bobby.subscribe(&[("$im/inbox", qos)]).await?, [1]);
+            let mut tablet = user(&server, "bobby", "tablet").await?;
+            listen(&mut tablet).await?;
             let text = format!("{version:?}-{qos}");
             say(&mut alice, "bobby", &text).await?;
             let (packet, first) = batch(&mut bobby).await?;
             assert_eq!(packet.qos, 1);
             // It waits for the acknowledgement like any other.
             say(&mut alice, "bobby", &format!("{text} again")).await?;
+            items_to(&mut tablet, first.seq + 1).await?;
+            tablet.disconnect(0).await?;
             hears_nothing(&mut bobby).await?;
             bobby.puback(packet.id).await?;
             items_to(&mut bobby, first.seq + 1).await?;
@@ -33,7 +45,6 @@ async fn a_subscription_at_any_qos_is_granted_and_served_at_qos_1() -> anyhow::R
     server.discard().await
 }
 
-#[tokio::test]
 async fn wildcards_under_im_cover_the_inbox() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -50,7 +61,6 @@ async fn wildcards_under_im_cover_the_inbox() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn wildcards_never_show_what_is_for_another_session() -> anyhow::Result<()> {
     let server = server().await?;
     let mut phone = user(&server, "alice", "phone").await?;
@@ -70,7 +80,6 @@ async fn wildcards_never_show_what_is_for_another_session() -> anyhow::Result<()
     server.discard().await
 }
 
-#[tokio::test]
 async fn overlapping_subscriptions_deliver_once() -> anyhow::Result<()> {
     let server = server().await?;
     let mut alice = user(&server, "alice", "phone").await?;
@@ -89,19 +98,24 @@ async fn overlapping_subscriptions_deliver_once() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn wildcards_from_the_root_do_not_cover_the_inbox() -> anyhow::Result<()> {
     let server = server_with(OPEN_TOPICS).await?;
     let mut alice = user(&server, "alice", "phone").await?;
     let mut bobby = user(&server, "bobby", "phone").await?;
     let filters = [("#", 1), ("+/inbox", 1), ("+/#", 1)];
     assert_eq!(bobby.subscribe(&filters).await?, [1, 1, 1]);
+    let mut tablet = user(&server, "bobby", "tablet").await?;
+    listen(&mut tablet).await?;
     say(&mut alice, "bobby", "hello").await?;
+    // It is handed out by now, but not to who asked for all but the inbox.
+    items_between(&mut tablet, Some(0), 1).await?;
     hears_nothing(&mut bobby).await?;
+    listen(&mut bobby).await?;
+    let (_, first) = batch(&mut bobby).await?;
+    assert_eq!(first.span(), (0, 1));
     server.discard().await
 }
 
-#[tokio::test]
 async fn shared_subscriptions_to_the_inbox_are_refused() -> anyhow::Result<()> {
     let server = server().await?;
     for (version, refused) in VERSIONS.into_iter().zip([0x80, 0x9e]) {

@@ -32,7 +32,13 @@ fn items(page: &Value) -> &[Value] {
     page["items"].as_array().map_or(&[], Vec::as_slice)
 }
 
-#[tokio::test]
+crate::chat::stage::on_both! {
+    pages_can_be_read_below_and_above_the_cursor,
+    a_sync_starts_delivery_and_moves_no_cursor,
+    a_wrong_epoch_or_a_place_ahead_gets_a_reset_with_heads,
+    a_page_by_hand_can_be_acknowledged,
+}
+
 async fn pages_can_be_read_below_and_above_the_cursor() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut bobby, epoch) = with_place(&server).await?;
@@ -50,7 +56,6 @@ async fn pages_can_be_read_below_and_above_the_cursor() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_sync_starts_delivery_and_moves_no_cursor() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut bobby, epoch) = with_place(&server).await?;
@@ -65,7 +70,6 @@ async fn a_sync_starts_delivery_and_moves_no_cursor() -> anyhow::Result<()> {
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_wrong_epoch_or_a_place_ahead_gets_a_reset_with_heads() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut bobby, epoch) = with_place(&server).await?;
@@ -93,14 +97,14 @@ async fn a_wrong_epoch_or_a_place_ahead_gets_a_reset_with_heads() -> anyhow::Res
     server.discard().await
 }
 
-#[tokio::test]
 async fn a_page_by_hand_can_be_acknowledged() -> anyhow::Result<()> {
     let server = server().await?;
     let (mut bobby, epoch) = with_place(&server).await?;
     let wish = json!({"ack": "explicit"});
     bobby.ok("$im/session/configure", &wish).await?;
-    bobby.ok(SYNC, &json!({"epoch": epoch, "from": 3})).await?;
-    batch(&mut bobby).await?;
+    let page = bobby.ok(SYNC, &json!({"epoch": epoch, "from": 3})).await?;
+    assert_eq!(page["seq"], 5);
+    // At once, whether or not a batch has come by now.
     let ack = json!({"epoch": epoch, "seq": 4});
     assert_eq!(bobby.ok("$im/inbox/ack", &ack).await?, json!({"seq": 4}));
     bobby.disconnect(0).await?;

@@ -1,8 +1,5 @@
 //! Valid packets, mutated at random: the broker may refuse them, and must not panic.
 
-use std::cell::Cell;
-use std::sync::Once;
-
 use partyline_system_tests::OTHER_APP;
 use partyline_testkit::{ConnectOptions, PATIENCE, Packet, RawClient, TestBroker, Version};
 use proptest::collection::vec;
@@ -11,24 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{VERSIONS, broker, exchange};
-
-thread_local! {
-    /// Panics on this thread, on which the test's runtime runs the broker too.
-    static PANICS: Cell<u32> = const { Cell::new(0) };
-}
-
-fn count_panics() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            PANICS.set(PANICS.get() + 1);
-            usual(info);
-        }));
-    });
-    PANICS.set(0);
-}
+use super::{VERSIONS, broker, exchange, panics};
 
 /// A connection's worth of valid packets, CONNECT first.
 fn valid(version: Version) -> Vec<&'static [u8]> {
@@ -157,7 +137,7 @@ async fn send(broker: &TestBroker, bytes: &[u8]) {
 }
 
 fn survives(version: Version) {
-    count_panics();
+    panics::count();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -183,7 +163,12 @@ fn survives(version: Version) {
                 .await
                 .unwrap();
         });
-        prop_assert_eq!(PANICS.get(), 0, "the broker panicked on {:02x?}", bytes);
+        prop_assert_eq!(
+            panics::counted(),
+            0,
+            "the broker panicked on {:02x?}",
+            bytes
+        );
         Ok(())
     });
     ran.unwrap();

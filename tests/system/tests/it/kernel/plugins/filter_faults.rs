@@ -287,7 +287,7 @@ async fn a_filter_that_waits_within_its_deadline_is_no_fault() -> anyhow::Result
     for _ in 0..20 {
         assert_eq!(
             client
-                .publish_done("deny/handle/wait", "x", 1, false)
+                .publish_done("patient/handle/wait", "x", 1, false)
                 .await?,
             0
         );

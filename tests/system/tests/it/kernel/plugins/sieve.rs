@@ -121,20 +121,20 @@ impl Plugin for Sieve {
             ("validate", Phase::Validate),
             ("rewrite", Phase::Rewrite),
         ];
-        for (prefix, on_fault) in [
-            ("deny/", OnFault::Deny),
-            ("skip/", OnFault::Skip),
-            ("$x/sieve/", OnFault::Deny),
+        // A short deadline for those that are to miss it, a long one for who is to keep it.
+        let (short, long) = (Duration::from_millis(50), Duration::from_secs(20));
+        for (prefix, deadline, on_fault) in [
+            ("deny/", short, OnFault::Deny),
+            ("skip/", short, OnFault::Skip),
+            ("patient/", long, OnFault::Deny),
+            ("$x/sieve/", long, OnFault::Deny),
         ] {
             for (name, phase) in filters {
                 let filter = Arc::new(Filter {
                     name,
                     calls: Arc::clone(&self.calls),
                 });
-                let options = FilterOptions {
-                    deadline: Duration::from_millis(50),
-                    on_fault,
-                };
+                let options = FilterOptions { deadline, on_fault };
                 registrar.publish_filter(phase, Scope::Prefix(prefix), options, filter);
             }
         }

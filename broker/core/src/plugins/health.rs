@@ -1,0 +1,64 @@
+//! Whether the broker can do its work: what `/readyz` answers.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use partyline_plugin::database::Database;
+use partyline_plugin::{DynPlugin, Health};
+
+/// The longest that one answer is waited for. Load balancers ask often and are impatient.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks the database and every plugin, all at once.
+#[derive(Clone)]
+pub(crate) struct HealthCheck {
+    database: Database,
+    plugins: Arc<[(&'static str, Arc<dyn DynPlugin>)]>,
+}
+
+impl HealthCheck {
+    pub(super) fn new(
+        database: Database,
+        plugins: impl Iterator<Item = (&'static str, Arc<dyn DynPlugin>)>,
+    ) -> Self {
+        Self {
+            database,
+            plugins: plugins.collect(),
+        }
+    }
+
+    /// One line for each that cannot work. The words of the database itself stay in the log: they
+    /// may name hosts and accounts.
+    pub(crate) async fn failures(&self) -> Vec<String> {
+        let database = async {
+            let answer = tokio::time::timeout(PATIENCE, self.database.ping()).await;
+            match answer {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the database does not answer");
+                    Some("database: it refused".to_owned())
+                }
+                Err(_) => Some("database: no answer in time".to_owned()),
+            }
+        };
+        let plugins = self.plugins.iter().map(|(id, plugin)| async move {
+            let answer = AssertUnwindSafe(plugin.health()).catch_unwind();
+            let failure = match tokio::time::timeout(PATIENCE, answer).await {
+                Ok(Ok(Health::Up)) => return None,
+                Ok(Ok(Health::Down(why))) => why,
+                Ok(Err(_)) => "it panicked".to_owned(),
+                Err(_) => "no answer in time".to_owned(),
+            };
+            Some(format!("{id}: {failure}"))
+        });
+        let (database, plugins) = tokio::join!(database, join_all(plugins));
+        database
+            .into_iter()
+            .chain(plugins.into_iter().flatten())
+            .collect()
+    }
+}
