@@ -1,9 +1,5 @@
 //! Who connects, as whom, on which device, and for how long.
-
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a test may panic, in its helpers too"
-)]
+#![cfg(test)]
 
 mod classes;
 mod credentials;

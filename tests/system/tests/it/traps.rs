@@ -1,10 +1,6 @@
 //! What client libraries do that would lose, double or block messages with a naive broker. Each
 //! test is a trap that the contract names.
-
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a test may panic, in its helpers too"
-)]
+#![cfg(test)]
 
 mod explicit_acks;
 mod first_contacts;

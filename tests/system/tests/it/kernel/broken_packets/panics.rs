@@ -30,7 +30,8 @@ pub(super) fn counted() -> u32 {
 async fn of_a_task_are_counted() {
     count();
     assert_eq!(counted(), 0);
-    let panicking = tokio::spawn(async { panic!("on purpose") });
-    assert!(panicking.await.unwrap_err().is_panic());
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async { panic!("on purpose") });
+    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
     assert_eq!(counted(), 1);
 }
