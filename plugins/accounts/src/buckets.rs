@@ -7,28 +7,30 @@ use parking_lot::Mutex;
 
 /// What is taken from a key's bucket is given back by time, an interval for each.
 ///
-/// A key's place in the table is its hash, seeded anew in each process: keys that share a place are
-/// limited together, so whoever fills the table makes it stricter, never looser.
+/// The table has two rows. A key has a place in each, by a hash that is seeded anew in each process,
+/// and is limited once both are used up: keys that share one place with it are no matter, and whoever
+/// fills the whole table makes it stricter, never looser.
 #[derive(Debug)]
 pub(crate) struct Buckets {
-    /// When each bucket is empty again, milliseconds.
-    empty_at: Mutex<Box<[i64]>>,
-    /// How many there are.
-    size: NonZeroU64,
+    /// When each place is empty again, milliseconds.
+    rows: Mutex<[Box<[i64]>; 2]>,
+    /// How many places a row has.
+    places: NonZeroU64,
     seed: RandomState,
     interval_ms: i64,
     burst: i64,
 }
 
-/// The place of a key.
+/// Where a key is counted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(usize);
+pub(crate) struct Places([usize; 2]);
 
 impl Buckets {
-    pub(crate) fn new(burst: NonZeroU32, seconds: NonZeroU32, size: NonZeroU32) -> Self {
+    pub(crate) fn new(burst: NonZeroU32, seconds: NonZeroU32, places: NonZeroU32) -> Self {
+        let row = || (0..places.get()).map(|_| 0).collect();
         Self {
-            empty_at: Mutex::new((0..size.get()).map(|_| 0).collect()),
-            size: size.into(),
+            rows: Mutex::new([row(), row()]),
+            places: places.into(),
             seed: RandomState::new(),
             interval_ms: i64::from(seconds.get()) * 1000,
             burst: i64::from(burst.get()),
@@ -36,37 +38,53 @@ impl Buckets {
     }
 
     /// Takes one from the key's burst; `None` if it is used up.
-    pub(crate) fn take(&self, key: &impl Hash, now: i64) -> Option<Place> {
-        let (place, mut table) = (self.place(key), self.empty_at.lock());
-        let empty_at = table.get_mut(place.0)?;
-        if self.is_full(*empty_at, now) {
+    pub(crate) fn take(&self, key: &impl Hash, now: i64) -> Option<Places> {
+        let (places, mut rows) = (self.places(key), self.rows.lock());
+        if self.is_full(&rows, places, now) {
             return None;
         }
-        *empty_at = (*empty_at).max(now).saturating_add(self.interval_ms);
-        Some(place)
+        change(&mut rows, places, |empty_at| {
+            empty_at.max(now).saturating_add(self.interval_ms)
+        });
+        Some(places)
     }
 
     /// Gives back what was taken.
-    pub(crate) fn give_back(&self, place: Place) {
-        if let Some(empty_at) = self.empty_at.lock().get_mut(place.0) {
-            *empty_at = empty_at.saturating_sub(self.interval_ms);
-        }
+    pub(crate) fn give_back(&self, places: Places) {
+        let mut rows = self.rows.lock();
+        change(&mut rows, places, |empty_at| {
+            empty_at.saturating_sub(self.interval_ms)
+        });
     }
 
     /// Whether the key's burst is used up.
     pub(crate) fn is_used_up(&self, key: &impl Hash, now: i64) -> bool {
-        let table = self.empty_at.lock();
-        let empty_at = table.get(self.place(key).0);
-        empty_at.is_some_and(|empty_at| self.is_full(*empty_at, now))
+        self.is_full(&self.rows.lock(), self.places(key), now)
     }
 
-    fn is_full(&self, empty_at: i64, now: i64) -> bool {
-        empty_at.saturating_sub(now) > self.interval_ms.saturating_mul(self.burst - 1)
+    fn is_full(&self, rows: &[Box<[i64]>; 2], places: Places, now: i64) -> bool {
+        let most = self.interval_ms.saturating_mul(self.burst - 1);
+        let mut levels = rows
+            .iter()
+            .zip(places.0)
+            .filter_map(|(row, at)| row.get(at));
+        levels.all(|empty_at| empty_at.saturating_sub(now) > most)
     }
 
-    fn place(&self, key: &impl Hash) -> Place {
-        let place = self.seed.hash_one(key) % self.size;
-        Place(usize::try_from(place).unwrap_or_default())
+    fn places(&self, key: &impl Hash) -> Places {
+        let hash = self.seed.hash_one(key);
+        Places([hash, hash.rotate_left(32)].map(|hash| {
+            // Each row by its own half of the hash.
+            usize::try_from((hash >> 32) % self.places).unwrap_or_default()
+        }))
+    }
+}
+
+fn change(rows: &mut [Box<[i64]>; 2], places: Places, to: impl Fn(i64) -> i64) {
+    for (row, at) in rows.iter_mut().zip(places.0) {
+        if let Some(empty_at) = row.get_mut(at) {
+            *empty_at = to(*empty_at);
+        }
     }
 }
 
@@ -74,15 +92,14 @@ impl Buckets {
 mod tests {
     use super::*;
 
-    fn buckets(burst: u32, seconds: u32, size: u32) -> Buckets {
+    fn buckets(burst: u32, seconds: u32, places: u32) -> Buckets {
         let number = |n| NonZeroU32::new(n).unwrap();
-        Buckets::new(number(burst), number(seconds), number(size))
+        Buckets::new(number(burst), number(seconds), number(places))
     }
 
     #[test]
     fn a_burst_is_allowed_then_one_an_interval() {
-        // Of this many, two places are the same for less than one process in a million.
-        let buckets = buckets(3, 10, 4_000_000);
+        let buckets = buckets(3, 10, 8192);
         for _ in 0..3 {
             assert!(buckets.take(&1, 0).is_some());
         }
@@ -101,13 +118,13 @@ mod tests {
     fn what_is_given_back_can_be_taken_again() {
         let buckets = buckets(1, 10, 8);
         for _ in 0..3 {
-            let place = buckets.take(&1, 0).unwrap();
+            let places = buckets.take(&1, 0).unwrap();
             assert!(buckets.is_used_up(&1, 0));
-            buckets.give_back(place);
+            buckets.give_back(places);
         }
-        let place = buckets.take(&1, 0).unwrap();
+        let places = buckets.take(&1, 0).unwrap();
         // Long after time gave it back: that is no credit.
-        buckets.give_back(place);
+        buckets.give_back(places);
         assert!(buckets.take(&1, 50_000).is_some());
         assert!(buckets.take(&1, 50_000).is_none());
     }
@@ -116,8 +133,8 @@ mod tests {
     fn a_full_table_is_stricter_and_never_grows() {
         let buckets = buckets(1, 10, 2);
         let taken = (0..100).filter(|key| buckets.take(key, 0).is_some());
-        assert!(taken.count() <= 2);
-        assert_eq!(buckets.empty_at.lock().len(), 2);
+        assert!(taken.count() <= 4);
+        assert!(buckets.rows.lock().iter().all(|row| row.len() == 2));
         assert!((100..200).all(|key| buckets.take(&key, 0).is_none()));
         assert!(buckets.take(&7, 10_000).is_some());
     }

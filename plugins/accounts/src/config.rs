@@ -55,8 +55,8 @@ pub struct FailureConfig {
     pub account_burst: NonZeroU32,
     /// Seconds for one more for that account.
     pub account_seconds: NonZeroU32,
-    /// Places in which failures of addresses, and those of accounts, are counted. What falls into
-    /// the same place is limited together.
+    /// Places of the tables that count failures of addresses, those of accounts, and first contacts.
+    /// More make it rarer that two are counted together.
     pub buckets: NonZeroU32,
 }
 
@@ -154,7 +154,7 @@ impl Default for FailureConfig {
             address_seconds: number(2),
             account_burst: number(10),
             account_seconds: number(20),
-            buckets: number(16_384),
+            buckets: number(8192),
         }
     }
 }

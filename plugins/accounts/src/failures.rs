@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use partyline_protocol::{AppKey, ClientId, Username};
 
 use crate::address;
-use crate::buckets::{Buckets, Place};
+use crate::buckets::{Buckets, Places};
 use crate::config::FailureConfig;
 
 /// Counts wrong passwords and wrong device secrets.
@@ -31,8 +31,8 @@ enum Account<'a> {
 #[derive(Debug)]
 pub(crate) struct Try<'a> {
     failures: &'a Failures,
-    address: Place,
-    account: Place,
+    address: Places,
+    account: Places,
 }
 
 impl Try<'_> {
@@ -126,8 +126,6 @@ mod tests {
         let config = FailureConfig {
             address_burst: NonZeroU32::new(address_burst).unwrap(),
             account_burst: NonZeroU32::new(account_burst).unwrap(),
-            // So many that tests never see two keys share a place.
-            buckets: NonZeroU32::new(4_000_000).unwrap(),
             ..FailureConfig::default()
         };
         let app = AppKey::parse("abcdefghijklmnopqrstuvwx").unwrap();

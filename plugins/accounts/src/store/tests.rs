@@ -3,6 +3,7 @@
 mod backend;
 mod contacts;
 mod directory;
+mod kicks;
 mod logins;
 mod upkeep;
 
@@ -68,7 +69,8 @@ suite! {
         the_device_limit_counts_logins,
         a_changed_password_ends_tokens_and_logins_in_progress,
         a_disabled_user_is_nowhere_logged_in,
-        the_last_user_of_a_device_is_the_only_one,
+        the_last_user_of_a_device_is_the_only_one;
+    kicks:
         a_kick_is_for_own_devices_and_happens_once,
         a_repeated_request_kicks_once_within_a_day;
     upkeep:

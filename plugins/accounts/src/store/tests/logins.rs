@@ -1,15 +1,16 @@
 use partyline_plugin::database::Database;
-use partyline_protocol::{Class, Platform, RegistrationId, RequestId, Secret, Username};
+use partyline_protocol::{Class, Platform, Secret, Username};
 
+use super::kicks::kick;
 use super::{World, address, client, new_registration, user};
 use crate::config::BanConfig;
-use crate::ending::{KickOne, Kicking};
+use crate::ending::Kicking;
 use crate::login::{LogIn, LoginOutcome, Place, Proof};
 use crate::secret::SecretHash;
-use crate::store::{self, Device, Store, Transaction};
+use crate::store::{self, Device};
 
 /// A login of `user` by password on a device of their own, at time 0 of the bans.
-async fn log_in(world: &World, user: &Username, id: &str, platform: Platform) -> LogIn {
+pub(super) async fn log_in(world: &World, user: &Username, id: &str, platform: Platform) -> LogIn {
     let mut store = store::read(&world.database).await.unwrap();
     let found = store.user(&world.app, user).await.unwrap().unwrap();
     LogIn {
@@ -39,7 +40,7 @@ fn token(of: &str) -> SecretHash {
     SecretHash::of(format!("token of {of}"))
 }
 
-async fn admitted(world: &World, log_in: LogIn) -> (Device, bool) {
+pub(super) async fn admitted(world: &World, log_in: LogIn) -> (Device, bool) {
     match store::write(&world.database, log_in).await.unwrap() {
         LoginOutcome::In { device, displaced } => (*device, displaced),
         other => panic!("{other:?}"),
@@ -47,7 +48,7 @@ async fn admitted(world: &World, log_in: LogIn) -> (Device, bool) {
 }
 
 /// The client ids on which the user is logged in, sorted.
-async fn active(world: &World, user: &Username) -> Vec<String> {
+pub(super) async fn active(world: &World, user: &Username) -> Vec<String> {
     let mut store = store::read(&world.database).await.unwrap();
     let logins = store.active_logins(&world.app, user).await.unwrap();
     let mut ids: Vec<_> = logins
@@ -281,70 +282,6 @@ pub(super) async fn the_last_user_of_a_device_is_the_only_one(database: Database
     assert_eq!(active(&world, &bobby).await, ["phone"]);
 }
 
-async fn kick(world: &World, user: &Username, registration: &RegistrationId) -> Kicking {
-    kick_by(world, user, registration, None).await
-}
-
-async fn kick_by(
-    world: &World,
-    user: &Username,
-    registration: &RegistrationId,
-    request: Option<(&RegistrationId, &str)>,
-) -> Kicking {
-    let request = request.map(|(device, id)| (device.clone(), RequestId::text(id).unwrap()));
-    let kick = KickOne {
-        app: world.app.clone(),
-        user: user.clone(),
-        registration: registration.clone(),
-        request,
-        ban: BanConfig::default(),
-        now: 0,
-    };
-    store::write(&world.database, kick).await.unwrap()
-}
-
-struct PurgeKicks(i64);
-
-#[async_trait::async_trait]
-impl Transaction for PurgeKicks {
-    type Output = ();
-
-    async fn run(&self, store: &mut dyn Store) -> Result<(), sqlx::Error> {
-        store.purge_kicks(self.0).await
-    }
-}
-
-pub(super) async fn a_repeated_request_kicks_once_within_a_day(database: Database) {
-    let (world, alice) = World::with_user(database, "alice").await;
-    let (desk, _) = admitted(&world, log_in(&world, &alice, "desk", Platform::Pc).await).await;
-    let log_in_again = async |id: &str| {
-        let login = LogIn {
-            clears_ban: true,
-            ..log_in(&world, &alice, id, Platform::Other).await
-        };
-        admitted(&world, login).await.0.registration
-    };
-    let phone = log_in_again("phone").await;
-    let by = |target, id| {
-        let (world, alice, desk) = (&world, &alice, &desk.registration);
-        async move { kick_by(world, alice, target, Some((desk, id))).await }
-    };
-    assert_eq!(by(&phone, "1").await, Kicking::Kicked);
-    assert_eq!(log_in_again("phone").await, phone);
-    assert_eq!(by(&phone, "1").await, Kicking::Repeated);
-    assert_eq!(active(&world, &alice).await, ["desk", "phone"]);
-    // The same id, but another request.
-    let tablet = log_in_again("tablet").await;
-    assert_eq!(by(&tablet, "1").await, Kicking::Kicked);
-    let from_elsewhere = kick_by(&world, &alice, &phone, Some((&tablet, "1"))).await;
-    assert_eq!(from_elsewhere, Kicking::Kicked);
-    log_in_again("phone").await;
-    assert_eq!(by(&phone, "2").await, Kicking::Kicked);
-    log_in_again("phone").await;
-    store::write(&world.database, PurgeKicks(1)).await.unwrap();
-    assert_eq!(by(&phone, "1").await, Kicking::Kicked, "a day later");
-}
-
 pub(super) async fn assigned_ids_displace_nobody_and_are_displaced_by_nobody(database: Database) {
     let (world, alice) = World::with_user(database, "alice").await;
     let assigned = |id: &'static str| {
@@ -409,43 +346,4 @@ pub(super) async fn a_login_stores_the_password_at_the_present_cost(database: Da
     drop(store);
     // The password is the same, so nobody has to prove it again.
     admitted(&world, verified_before).await;
-}
-
-pub(super) async fn a_kick_is_for_own_devices_and_happens_once(database: Database) {
-    let (world, alice) = World::with_user(database, "alice").await;
-    let bobby = user("bobby");
-    world
-        .directory
-        .add_user(&world.app, &bobby, Some("password"))
-        .await
-        .unwrap();
-    let login = log_in(&world, &alice, "phone", Platform::Other).await;
-    let (phone, _) = admitted(&world, login).await;
-    assert_eq!(
-        kick(&world, &bobby, &phone.registration).await,
-        Kicking::NotTheirs
-    );
-    assert_eq!(
-        kick(&world, &alice, &new_registration()).await,
-        Kicking::NotTheirs
-    );
-    assert_eq!(
-        kick(&world, &alice, &phone.registration).await,
-        Kicking::Kicked
-    );
-    assert_eq!(
-        kick(&world, &alice, &phone.registration).await,
-        Kicking::NotLoggedIn
-    );
-    let mut store = store::read(&world.database).await.unwrap();
-    let ban = store
-        .ban(&world.app, &alice, &client("phone"))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        ban.last_ms, 60_000,
-        "repeating a kick doesn't lengthen the ban"
-    );
-    assert!(active(&world, &alice).await.is_empty());
 }
