@@ -62,6 +62,8 @@ pub enum TrackedOutcome {
     Refused(Reason),
     /// The packet is larger than the client's Maximum Packet Size and was not sent.
     TooLarge,
+    /// The session's queue has no room now; try again later.
+    Full,
     /// The connection ended or its user changed first.
     Gone,
 }

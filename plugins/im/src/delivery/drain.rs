@@ -121,8 +121,7 @@ impl Deliveries {
         inbox.sending(packed.seq);
         let outcome = self.broker.deliver_tracked(inbox.handle, message).await;
         match outcome {
-            // The connection is there and its user is the same: its queue had no room.
-            TrackedOutcome::Gone if self.is_live(inbox) => {
+            TrackedOutcome::Full => {
                 inbox.unsent(sending, packed.seq);
                 tokio::time::sleep(RETRY).await;
                 return Ok(true);
@@ -138,12 +137,6 @@ impl Deliveries {
             self.cursors.push(moved);
         }
         Ok(true)
-    }
-
-    /// Whether the connection is there and its user is the same.
-    pub(super) fn is_live(&self, inbox: &Inbox) -> bool {
-        let session = self.broker.session(inbox.handle.id);
-        session.is_some_and(|session| session.login == inbox.handle.login)
     }
 }
 

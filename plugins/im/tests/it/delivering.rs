@@ -103,13 +103,12 @@ async fn overlapping_subscriptions_wait_for_the_same_place(database: Database) {
     first.await;
 }
 
-/// The broker lets go of a batch that finds no room in the queue of its connection.
 async fn a_batch_without_room_goes_again(database: Database) {
     let fixture = Fixture::new(database).await;
     let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
     bobby.subscribe().await;
     alice.send("bobby", "m1", "one").await.unwrap();
-    bobby.next().await.finish(TrackedOutcome::Gone);
+    bobby.next().await.finish(TrackedOutcome::Full);
     let again = bobby.next().await;
     assert_eq!((again.span(), again.texts().len()), ((0, 1), 1));
     again.ack();

@@ -45,7 +45,8 @@ impl Inbox {
                     .then(|| self.advance(place, seq))
                     .flatten()
             }
-            TrackedOutcome::Acked => None,
+            // What was full is offered again.
+            TrackedOutcome::Acked | TrackedOutcome::Full => None,
             // Sent again once the client asks: by a subscription, a sync or configure.
             TrackedOutcome::Refused(_) | TrackedOutcome::TooLarge => {
                 if state.delivery == Delivery::Open {
