@@ -138,12 +138,6 @@ impl Deliveries {
         }
         Ok(true)
     }
-
-    /// Whether the connection is there and its user is the same.
-    pub(super) fn is_live(&self, inbox: &Inbox) -> bool {
-        let session = self.broker.session(inbox.handle.id);
-        session.is_some_and(|session| session.login == inbox.handle.login)
-    }
 }
 
 pub(super) fn encode(error: serde_json::Error) -> partyline_plugin::sqlx::Error {

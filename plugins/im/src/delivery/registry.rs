@@ -100,6 +100,12 @@ impl Deliveries {
         self.reap(session.id);
     }
 
+    /// Whether the connection is there and its user is the same.
+    fn is_live(&self, inbox: &Inbox) -> bool {
+        let session = self.broker.session(inbox.handle.id);
+        session.is_some_and(|session| session.login == inbox.handle.login)
+    }
+
     /// Forgets a session whose connection is gone.
     fn reap(&self, session: SessionId) {
         if self.broker.session(session).is_none()

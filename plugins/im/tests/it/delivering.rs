@@ -24,7 +24,6 @@ on_both!(
     each_batch_begins_where_the_last_one_ended,
     what_falls_out_of_memory_comes_from_the_store,
     a_closed_delivery_goes_on_from_the_cursor,
-    a_batch_that_found_no_room_goes_again,
     a_refused_batch_comes_again_when_asked_for,
     a_message_for_online_devices_is_not_kept_for_others,
     an_expired_message_is_passed_over,
@@ -104,13 +103,12 @@ async fn overlapping_subscriptions_wait_for_the_same_place(database: Database) {
     first.await;
 }
 
-/// The broker lets go of a batch that finds no room in the queue of its connection.
 async fn a_batch_without_room_goes_again(database: Database) {
     let fixture = Fixture::new(database).await;
     let (alice, mut bobby) = (fixture.client("alice", "a1"), fixture.client("bobby", "b1"));
     bobby.subscribe().await;
     alice.send("bobby", "m1", "one").await.unwrap();
-    bobby.next().await.finish(TrackedOutcome::Gone);
+    bobby.next().await.finish(TrackedOutcome::Full);
     let again = bobby.next().await;
     assert_eq!((again.span(), again.texts().len()), ((0, 1), 1));
     again.ack();
@@ -239,21 +237,6 @@ async fn what_falls_out_of_memory_comes_from_the_store(database: Database) {
     held.ack();
     let expected: Vec<String> = (1..=300).map(|n| n.to_string()).collect();
     assert_eq!(receive(&mut bobby, 301).await, expected);
-}
-
-async fn a_batch_that_found_no_room_goes_again(database: Database) {
-    let fixture = Fixture::new(database).await;
-    let alice = fixture.client("alice", "a1");
-    alice.send("bobby", "m1", "hello").await.unwrap();
-    let mut bobby = fixture.client("bobby", "b1");
-    bobby.subscribe().await;
-    let full = bobby.next().await;
-    full.finish(TrackedOutcome::Full);
-    let again = bobby.next().await;
-    assert_eq!(again.span(), (0, 1));
-    again.ack();
-    alice.send("bobby", "m2", "again").await.unwrap();
-    assert_eq!(bobby.next().await.span(), (1, 2));
 }
 
 async fn a_closed_delivery_goes_on_from_the_cursor(database: Database) {
