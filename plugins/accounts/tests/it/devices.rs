@@ -1,5 +1,6 @@
 //! `{appkey}`: devices.
 
+use std::fmt::Write as _;
 use std::num::NonZeroU32;
 
 use partyline_accounts::Registration;
@@ -297,7 +298,10 @@ async fn secrets_are_stored_hashed() {
     let stored = contents(&world.database).await.to_lowercase();
     let holds = |text: &str| {
         // Binary columns are shown in hexadecimal digits.
-        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let digits = text.bytes().fold(String::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        });
         stored.contains(&text.to_lowercase()) || stored.contains(&digits)
     };
     assert!(holds("alice") && holds(own.registration().as_str()) && holds("$argon2id$"));
