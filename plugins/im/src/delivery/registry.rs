@@ -58,14 +58,15 @@ impl Deliveries {
     /// False if that is not known: the inbox ended meanwhile, or the database said nothing for
     /// five seconds and is still being asked.
     pub(crate) async fn open(self: &Arc<Self>, inbox: &Arc<Inbox>, reason: Reason) -> bool {
-        {
+        let idle = {
             // On the line before the store is asked: what is committed after that is announced.
             let mut line = self.lines.entry(inbox.owner.clone()).or_default();
             if !line.inboxes.iter().any(|other| Arc::ptr_eq(other, inbox)) {
                 line.inboxes.push(Arc::clone(inbox));
             }
-        }
-        if inbox.open(reason) {
+            inbox.open(reason)
+        };
+        if idle {
             self.start(inbox);
         } else if inbox.is_over() {
             self.leave(inbox);
@@ -89,15 +90,31 @@ impl Deliveries {
             return;
         };
         if inbox.handle.login == session.login {
-            if !self.is_live(&inbox) {
+            if self.is_live(&inbox) {
+                self.take_back(&inbox, Reason::Subscription);
+            } else {
                 // Kept in the map for its settings: the next login goes on with them.
                 inbox.end();
-                self.leave(&inbox);
-            } else if inbox.close(Reason::Subscription) {
                 self.leave(&inbox);
             }
         }
         self.reap(session.id);
+    }
+
+    /// Stops delivery for this reason. Without another one the inbox leaves its line; under the
+    /// line's lock, so that whoever opens it at the same time finds it there.
+    fn take_back(&self, inbox: &Arc<Inbox>, reason: Reason) {
+        let mut is_there = false;
+        self.lines.remove_if_mut(&inbox.owner, |_, line| {
+            is_there = true;
+            if inbox.close(reason) {
+                line.inboxes.retain(|other| !Arc::ptr_eq(other, inbox));
+            }
+            line.inboxes.is_empty()
+        });
+        if !is_there {
+            inbox.close(reason);
+        }
     }
 
     /// Whether the connection is there and its user is the same.
@@ -136,13 +153,12 @@ impl Deliveries {
             Some(true) => {
                 self.open(inbox, Reason::Configured).await;
             }
-            Some(false) if inbox.close(Reason::Configured) => self.leave(inbox),
-            // What was wished for may want another look at the store.
-            Some(false) | None => {
-                if inbox.wake() {
-                    self.start(inbox);
-                }
-            }
+            Some(false) => self.take_back(inbox, Reason::Configured),
+            None => {}
+        }
+        // What was wished for may want another look at the store.
+        if inbox.wake() {
+            self.start(inbox);
         }
         inbox.settings()
     }
