@@ -7,7 +7,17 @@ use serde_json::json;
 
 use crate::support::{World, eventually, read_notice, user};
 
-#[tokio::test]
+crate::support::database::on_both! {
+    a_changed_password_ends_every_login,
+    a_disabled_user_is_kicked_and_comes_back_when_enabled,
+    a_connection_on_its_way_in_does_not_outlive_the_change,
+    a_deleted_user_is_kicked_and_their_stream_forgotten,
+    a_stream_that_can_not_forget_keeps_no_other_waiting,
+    a_deleted_app_is_dropped_and_its_streams_forgotten,
+    the_accounts_service_notices_changes_of_other_processes,
+    a_deleted_users_own_devices_end_also_where_nobody_is_logged_in,
+}
+
 async fn a_changed_password_ends_every_login() {
     let world = World::new().await;
     let phone = world.user("alice", "phone").await;
@@ -34,7 +44,6 @@ async fn a_changed_password_ends_every_login() {
         .await;
 }
 
-#[tokio::test]
 async fn a_disabled_user_is_kicked_and_comes_back_when_enabled() {
     let world = World::new().await;
     let phone = world.user("alice", "phone").await;
@@ -55,7 +64,6 @@ async fn a_disabled_user_is_kicked_and_comes_back_when_enabled() {
         .await;
 }
 
-#[tokio::test]
 async fn a_connection_on_its_way_in_does_not_outlive_the_change() {
     let world = World::new().await;
     let witness = world.user("alice", "tablet").await;
@@ -75,7 +83,6 @@ async fn a_connection_on_its_way_in_does_not_outlive_the_change() {
     eventually!(!world.broker.is_open(session.id));
 }
 
-#[tokio::test]
 async fn a_deleted_user_is_kicked_and_their_stream_forgotten() {
     let world = World::new().await;
     let phone = world.user("alice", "phone").await;
@@ -98,7 +105,6 @@ async fn a_deleted_user_is_kicked_and_their_stream_forgotten() {
     );
 }
 
-#[tokio::test]
 async fn a_stream_that_can_not_forget_keeps_no_other_waiting() {
     let world = World::new().await;
     let app = &world.app.app_key;
@@ -111,7 +117,6 @@ async fn a_stream_that_can_not_forget_keeps_no_other_waiting() {
     eventually!(world.streams.forgotten() == ["user bobby", "user alice"]);
 }
 
-#[tokio::test]
 async fn a_deleted_app_is_dropped_and_its_streams_forgotten() {
     let world = World::new().await;
     world.device("phone", "sixteen bytes ok").await;
@@ -124,7 +129,6 @@ async fn a_deleted_app_is_dropped_and_its_streams_forgotten() {
     assert!(!world.accounts().app_exists(app).await.unwrap());
 }
 
-#[tokio::test]
 async fn the_accounts_service_notices_changes_of_other_processes() {
     let world = World::new().await;
     let (accounts, other_process) = (world.accounts(), world.other_process());
@@ -140,7 +144,6 @@ async fn the_accounts_service_notices_changes_of_other_processes() {
     assert_eq!(states().await, [Some(UserState::Disabled), None]);
 }
 
-#[tokio::test]
 async fn a_deleted_users_own_devices_end_also_where_nobody_is_logged_in() {
     let world = World::new().await;
     let (app, alice) = (&world.app.app_key, user("alice"));

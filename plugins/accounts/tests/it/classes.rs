@@ -6,9 +6,24 @@ use serde_json::{Value, json};
 
 use crate::support::{World, name_property, read_notice};
 
+crate::support::database::on_both! {
+    within_a_class_a_newer_login_kicks_the_older,
+    classes_and_users_do_not_kick_each_other,
+    devices_without_a_platform_do_not_kick_each_other,
+    client_ids_made_up_by_the_broker_kick_nobody_and_are_kicked_by_nobody,
+    a_repeated_request_to_kick_does_not_kick_again,
+    a_kick_says_why_to_mqtt_5_and_to_3_1_1,
+    a_device_that_is_offline_is_kicked_too,
+    a_kicked_user_is_refused_from_that_device_for_60_s_also_with_the_password,
+    the_time_doubles_with_each_kick_up_to_an_hour,
+    connecting_as_the_device_and_logging_in_clears_it,
+    two_phones_do_not_kick_each_other_for_ever,
+    the_same_machine_by_another_way_in_is_kicked_but_not_banned,
+    a_user_kicks_their_own_devices_only,
+}
+
 const OWN: &str = "sixteen bytes ok";
 
-#[tokio::test]
 async fn within_a_class_a_newer_login_kicks_the_older() {
     let world = World::new().await;
     for (older, newer) in [
@@ -28,7 +43,6 @@ async fn within_a_class_a_newer_login_kicks_the_older() {
     }
 }
 
-#[tokio::test]
 async fn classes_and_users_do_not_kick_each_other() {
     let world = World::new().await;
     let mut sessions = Vec::new();
@@ -47,7 +61,6 @@ async fn classes_and_users_do_not_kick_each_other() {
     );
 }
 
-#[tokio::test]
 async fn devices_without_a_platform_do_not_kick_each_other() {
     let world = World::new().await;
     let one = world.user("alice", "one").await;
@@ -56,7 +69,6 @@ async fn devices_without_a_platform_do_not_kick_each_other() {
     assert!(world.broker.is_open(one.id()) && world.broker.is_open(two.id()));
 }
 
-#[tokio::test]
 async fn client_ids_made_up_by_the_broker_kick_nobody_and_are_kicked_by_nobody() {
     let world = World::new().await;
     let phone = world.connect(&named(&world, "phone")).await;
@@ -81,7 +93,6 @@ async fn client_ids_made_up_by_the_broker_kick_nobody_and_are_kicked_by_nobody()
     assert!(world.broker.is_open(assigned[1].id()));
 }
 
-#[tokio::test]
 async fn a_repeated_request_to_kick_does_not_kick_again() {
     let world = World::new().await;
     let desk = world.user("alice", "desk").await;
@@ -97,7 +108,6 @@ async fn a_repeated_request_to_kick_does_not_kick_again() {
     assert!(world.broker.is_open(back.id()));
 }
 
-#[tokio::test]
 async fn a_kick_says_why_to_mqtt_5_and_to_3_1_1() {
     let world = World::new().await;
     let first = world.user_on("alice", "phone", "ios").await;
@@ -114,7 +124,6 @@ async fn a_kick_says_why_to_mqtt_5_and_to_3_1_1() {
     );
 }
 
-#[tokio::test]
 async fn a_device_that_is_offline_is_kicked_too() {
     let world = World::new().await;
     let phone = world.user_on("alice", "phone", "ios").await;
@@ -129,7 +138,6 @@ async fn a_device_that_is_offline_is_kicked_too() {
     );
 }
 
-#[tokio::test]
 async fn a_kicked_user_is_refused_from_that_device_for_60_s_also_with_the_password() {
     let world = World::new().await;
     let phone = world.user_on("alice", "phone", "ios").await;
@@ -148,7 +156,6 @@ async fn a_kicked_user_is_refused_from_that_device_for_60_s_also_with_the_passwo
     world.connect(&by_password).await;
 }
 
-#[tokio::test]
 async fn the_time_doubles_with_each_kick_up_to_an_hour() {
     let world = World::new().await;
     let phone = named(&world, "phone");
@@ -165,7 +172,6 @@ async fn the_time_doubles_with_each_kick_up_to_an_hour() {
     }
 }
 
-#[tokio::test]
 async fn connecting_as_the_device_and_logging_in_clears_it() {
     let world = World::new().await;
     world.user_on("alice", "phone", "ios").await;
@@ -185,7 +191,6 @@ async fn connecting_as_the_device_and_logging_in_clears_it() {
     world.connect(&request).await;
 }
 
-#[tokio::test]
 async fn two_phones_do_not_kick_each_other_for_ever() {
     let world = World::new().await;
     let (phone, tablet) = (named(&world, "phone"), named(&world, "tablet"));
@@ -197,7 +202,6 @@ async fn two_phones_do_not_kick_each_other_for_ever() {
     }
 }
 
-#[tokio::test]
 async fn the_same_machine_by_another_way_in_is_kicked_but_not_banned() {
     let world = World::new().await;
     let own = world.user_on("alice", "phone", "ios").await;
@@ -211,7 +215,6 @@ async fn the_same_machine_by_another_way_in_is_kicked_but_not_banned() {
     world.connect(&back).await;
 }
 
-#[tokio::test]
 async fn a_user_kicks_their_own_devices_only() {
     let world = World::new().await;
     let phone = world.user("alice", "phone").await;

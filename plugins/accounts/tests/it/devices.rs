@@ -10,10 +10,30 @@ use serde_json::{Value, json};
 
 use crate::support::{World, contents, eventually, name_property, user};
 
+crate::support::database::on_both! {
+    the_app_key_alone_is_a_device,
+    the_app_key_is_case_insensitive_and_its_client_id_unique_in_the_app,
+    other_user_names_are_left_to_other_plugins_and_unknown_apps_refused,
+    a_first_contact_with_an_own_secret_can_be_repeated_and_tells_no_secret,
+    an_own_secret_has_at_least_16_bytes,
+    a_device_without_a_secret_is_issued_one_that_is_replaceable_until_used,
+    guessing_a_client_id_takes_over_no_session_tags_or_pushes,
+    a_known_device_without_its_secret_is_refused,
+    a_device_that_came_back_lasts_and_others_go_after_24_h,
+    assigned_client_ids_never_make_lasting_devices,
+    first_contacts_are_limited_per_address,
+    first_contacts_are_limited_per_address_also_if_the_devices_come_back,
+    first_contacts_in_all_apps_count_together,
+    the_demo_app_is_open_and_new_apps_are_closed,
+    refused_devices_write_nothing_and_are_limited,
+    secrets_are_stored_hashed,
+    a_closed_app_registers_no_devices_but_its_users_connect,
+    registration_by_token_needs_the_apps_own,
+}
+
 const OWN: &str = "sixteen bytes ok";
 const HOURS_24: i64 = 24 * 3_600_000;
 
-#[tokio::test]
 async fn the_app_key_alone_is_a_device() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -23,7 +43,6 @@ async fn the_app_key_alone_is_a_device() {
     assert_eq!(&phone.notice.registration_id, phone.registration());
 }
 
-#[tokio::test]
 async fn the_app_key_is_case_insensitive_and_its_client_id_unique_in_the_app() {
     let world = World::new().await;
     let lower = world.device("phone", OWN).await;
@@ -34,7 +53,6 @@ async fn the_app_key_is_case_insensitive_and_its_client_id_unique_in_the_app() {
     assert_eq!(upper.registration(), lower.registration());
 }
 
-#[tokio::test]
 async fn other_user_names_are_left_to_other_plugins_and_unknown_apps_refused() {
     let world = World::new().await;
     for name in [None, Some("alice"), Some("alice/bob"), Some("")] {
@@ -52,7 +70,6 @@ async fn other_user_names_are_left_to_other_plugins_and_unknown_apps_refused() {
     assert_eq!(world.refused(&nobody).await, Reason::BadUserNameOrPassword);
 }
 
-#[tokio::test]
 async fn a_first_contact_with_an_own_secret_can_be_repeated_and_tells_no_secret() {
     let world = World::new().await;
     let first = world.device("phone", OWN).await;
@@ -62,7 +79,6 @@ async fn a_first_contact_with_an_own_secret_can_be_repeated_and_tells_no_secret(
     assert_eq!(again.notice.device_secret, None);
 }
 
-#[tokio::test]
 async fn an_own_secret_has_at_least_16_bytes() {
     let world = World::new().await;
     let short = world.device_request("phone", Some(&OWN[1..]));
@@ -70,7 +86,6 @@ async fn an_own_secret_has_at_least_16_bytes() {
     world.device("phone", OWN).await;
 }
 
-#[tokio::test]
 async fn a_device_without_a_secret_is_issued_one_that_is_replaceable_until_used() {
     let world = World::new().await;
     let none = world.device_request("phone", None);
@@ -90,7 +105,6 @@ async fn a_device_without_a_secret_is_issued_one_that_is_replaceable_until_used(
     assert_eq!(world.refused(&old).await, Reason::BadUserNameOrPassword);
 }
 
-#[tokio::test]
 async fn guessing_a_client_id_takes_over_no_session_tags_or_pushes() {
     let world = World::new().await;
     let none = world.device_request("phone", None);
@@ -120,7 +134,6 @@ async fn guessing_a_client_id_takes_over_no_session_tags_or_pushes() {
     );
 }
 
-#[tokio::test]
 async fn a_known_device_without_its_secret_is_refused() {
     let world = World::new().await;
     world.device("phone", OWN).await;
@@ -134,7 +147,6 @@ async fn a_known_device_without_its_secret_is_refused() {
     }
 }
 
-#[tokio::test]
 async fn a_device_that_came_back_lasts_and_others_go_after_24_h() {
     let world = World::with(|config| config.changes.sweep_seconds = 0).await;
     let lasting = world.device("lasting", OWN).await;
@@ -156,7 +168,6 @@ async fn a_device_that_came_back_lasts_and_others_go_after_24_h() {
     );
 }
 
-#[tokio::test]
 async fn assigned_client_ids_never_make_lasting_devices() {
     let world = World::with(|config| config.changes.sweep_seconds = 0).await;
     let mut request = world.device_request("auto-7", Some(OWN));
@@ -170,7 +181,6 @@ async fn assigned_client_ids_never_make_lasting_devices() {
     eventually!(matches!(world.judge(&request).await, AuthVerdict::Allow(_)));
 }
 
-#[tokio::test]
 async fn first_contacts_are_limited_per_address() {
     let world = World::with(|config| config.devices.passing_per_address = 2).await;
     world.device("one", OWN).await;
@@ -185,7 +195,6 @@ async fn first_contacts_are_limited_per_address() {
     world.connect(&third).await;
 }
 
-#[tokio::test]
 async fn first_contacts_are_limited_per_address_also_if_the_devices_come_back() {
     let world = World::with(|config| {
         config.devices.contact_burst = NonZeroU32::new(3).unwrap();
@@ -210,7 +219,6 @@ async fn first_contacts_are_limited_per_address_also_if_the_devices_come_back() 
     assert_eq!(world.refused(&reissued).await, rate, "one in 10 s");
 }
 
-#[tokio::test]
 async fn first_contacts_in_all_apps_count_together() {
     let world = World::with(|config| {
         config.devices.passing_per_address = 1;
@@ -226,7 +234,6 @@ async fn first_contacts_in_all_apps_count_together() {
     world.connect(&elsewhere).await;
 }
 
-#[tokio::test]
 async fn the_demo_app_is_open_and_new_apps_are_closed() {
     let world = World::new().await;
     world.directory.create_app("new").await.unwrap();
@@ -241,7 +248,6 @@ async fn the_demo_app_is_open_and_new_apps_are_closed() {
     assert_eq!(registrations, expected);
 }
 
-#[tokio::test]
 async fn refused_devices_write_nothing_and_are_limited() {
     let world = World::with(|config| {
         config.failures.account_burst = NonZeroU32::new(2).unwrap();
@@ -273,7 +279,6 @@ async fn refused_devices_write_nothing_and_are_limited() {
     world.device("phone", OWN).await;
 }
 
-#[tokio::test]
 async fn secrets_are_stored_hashed() {
     let world = World::new().await;
     let app = &world.app.app_key;
@@ -317,7 +322,6 @@ async fn secrets_are_stored_hashed() {
     }
 }
 
-#[tokio::test]
 async fn a_closed_app_registers_no_devices_but_its_users_connect() {
     let world = World::new().await;
     world.device("known", OWN).await;
@@ -335,7 +339,6 @@ async fn a_closed_app_registers_no_devices_but_its_users_connect() {
     world.user("alice", "phone").await;
 }
 
-#[tokio::test]
 async fn registration_by_token_needs_the_apps_own() {
     let world = World::new().await;
     let app = &world.app.app_key;

@@ -1,11 +1,6 @@
 //! The plugin through the SDK's own seams, with a broker that only remembers: each rule of the wire
 //! contract's section 1 has a test named after it.
 
-use partyline_testkit::Backend;
-
-/// The database of each world; the tests in `postgres` are these on the other one.
-const BACKEND: Backend = Backend::Sqlite;
-
 // `cfg(test)` says nothing new to the compiler, but tells clippy that helpers are tests too.
 #[cfg(test)]
 mod changes;

@@ -5,9 +5,17 @@ use partyline_protocol::names;
 
 use crate::support::{World, user};
 
+crate::support::database::on_both! {
+    the_connack_properties_say_what_the_notice_says,
+    subscribing_sends_the_notice_again_with_what_this_connection_was_issued,
+    a_logout_takes_user_and_token_out_of_the_notice,
+    a_connection_that_never_subscribed_leaves_nothing_to_the_next,
+    what_is_issued_to_the_next_connection_is_not_said_on_the_one_before,
+    the_topics_are_owned_and_configure_is_delegated,
+}
+
 const OWN: &str = "sixteen bytes ok";
 
-#[tokio::test]
 async fn the_connack_properties_say_what_the_notice_says() {
     let world = World::new().await;
     let alice = world.user("alice", "phone").await;
@@ -35,7 +43,6 @@ async fn the_connack_properties_say_what_the_notice_says() {
     assert_eq!(names, ["registration_id", "device_secret", "server_time"]);
 }
 
-#[tokio::test]
 async fn subscribing_sends_the_notice_again_with_what_this_connection_was_issued() {
     let world = World::new().await;
     let device = world.connect(&world.device_request("phone", None)).await;
@@ -61,7 +68,6 @@ async fn subscribing_sends_the_notice_again_with_what_this_connection_was_issued
     );
 }
 
-#[tokio::test]
 async fn a_logout_takes_user_and_token_out_of_the_notice() {
     let world = World::new().await;
     let alice = world.user("alice", "phone").await;
@@ -79,7 +85,6 @@ async fn a_logout_takes_user_and_token_out_of_the_notice() {
     );
 }
 
-#[tokio::test]
 async fn a_connection_that_never_subscribed_leaves_nothing_to_the_next() {
     let world = World::new().await;
     let first = world.user("alice", "phone").await;
@@ -90,7 +95,6 @@ async fn a_connection_that_never_subscribed_leaves_nothing_to_the_next() {
     assert_eq!(world.subscribe(next.id()).await.token, None);
 }
 
-#[tokio::test]
 async fn what_is_issued_to_the_next_connection_is_not_said_on_the_one_before() {
     let world = World::new().await;
     let first = world.user("alice", "phone").await;
@@ -110,7 +114,6 @@ async fn what_is_issued_to_the_next_connection_is_not_said_on_the_one_before() {
     assert!(world.subscribe(next.id).await.token.is_some());
 }
 
-#[tokio::test]
 async fn the_topics_are_owned_and_configure_is_delegated() {
     let world = World::new().await;
     let owned: Vec<_> = world

@@ -8,7 +8,21 @@ use partyline_protocol::{ErrorCode, names};
 
 use crate::support::{World, user};
 
-#[tokio::test]
+crate::support::database::on_both! {
+    an_unknown_user_and_a_wrong_password_look_the_same,
+    disabled_shows_only_after_a_right_password,
+    failures_are_limited_per_account_before_hashing,
+    unknown_accounts_are_limited_like_known_ones,
+    failures_are_limited_per_address_and_tokens_pass,
+    passwords_wait_in_a_bounded_queue_that_tokens_never_enter,
+    an_unknown_user_takes_a_place_in_the_queue_like_a_wrong_password,
+    wrong_passwords_side_by_side_do_not_pass_the_limit,
+    right_passwords_and_impossible_ones_do_not_count,
+    a_kicked_phone_that_comes_back_by_itself_soon_costs_no_hash,
+    a_password_is_stored_at_the_present_cost_once_it_is_proven,
+    a_wrong_token_is_no_wrong_password,
+}
+
 async fn an_unknown_user_and_a_wrong_password_look_the_same() {
     let world = World::new().await;
     let unknown = world
@@ -31,7 +45,6 @@ async fn an_unknown_user_and_a_wrong_password_look_the_same() {
     );
 }
 
-#[tokio::test]
 async fn disabled_shows_only_after_a_right_password() {
     let world = World::new().await;
     let token = world.user("alice", "phone").await.token();
@@ -56,7 +69,6 @@ async fn disabled_shows_only_after_a_right_password() {
     );
 }
 
-#[tokio::test]
 async fn failures_are_limited_per_account_before_hashing() {
     let world = World::with(|config| config.failures.account_burst = burst(3)).await;
     let wrong = world.user_request("alice", "phone", "wrong one");
@@ -80,7 +92,6 @@ async fn failures_are_limited_per_account_before_hashing() {
     world.connect(&right).await;
 }
 
-#[tokio::test]
 async fn unknown_accounts_are_limited_like_known_ones() {
     let world = World::with(|config| config.failures.account_burst = burst(1)).await;
     let nobody = world.user_request("nobody", "phone", "password");
@@ -88,7 +99,6 @@ async fn unknown_accounts_are_limited_like_known_ones() {
     assert_eq!(world.refused(&nobody).await, Reason::ConnectionRateExceeded);
 }
 
-#[tokio::test]
 async fn failures_are_limited_per_address_and_tokens_pass() {
     let world = World::with(|config| config.failures.address_burst = burst(2)).await;
     let token = world.user("alice", "phone").await.token();
@@ -107,7 +117,6 @@ async fn failures_are_limited_per_address_and_tokens_pass() {
         .await;
 }
 
-#[tokio::test]
 async fn passwords_wait_in_a_bounded_queue_that_tokens_never_enter() {
     let world = World::with(|config| {
         config.passwords.at_once = 1;
@@ -128,7 +137,6 @@ async fn passwords_wait_in_a_bounded_queue_that_tokens_never_enter() {
     assert!(matches!(by_token, AuthVerdict::Allow(_)), "{by_token:?}");
 }
 
-#[tokio::test]
 async fn an_unknown_user_takes_a_place_in_the_queue_like_a_wrong_password() {
     let world = World::with(|config| {
         config.passwords.at_once = 1;
@@ -146,7 +154,6 @@ async fn an_unknown_user_takes_a_place_in_the_queue_like_a_wrong_password() {
     }
 }
 
-#[tokio::test]
 async fn wrong_passwords_side_by_side_do_not_pass_the_limit() {
     let world = World::with(|config| config.failures.account_burst = burst(3)).await;
     let wrong = world.user_request("alice", "phone", "wrong one");
@@ -159,7 +166,6 @@ async fn wrong_passwords_side_by_side_do_not_pass_the_limit() {
     assert_eq!(world.refused(&wrong).await, Reason::BadUserNameOrPassword);
 }
 
-#[tokio::test]
 async fn right_passwords_and_impossible_ones_do_not_count() {
     let world = World::with(|config| {
         config.failures.account_burst = burst(1);
@@ -173,7 +179,6 @@ async fn right_passwords_and_impossible_ones_do_not_count() {
     }
 }
 
-#[tokio::test]
 async fn a_kicked_phone_that_comes_back_by_itself_soon_costs_no_hash() {
     let world = World::with(|config| config.failures.account_burst = burst(3)).await;
     let phone = world.user_request("alice", "phone", "password");
@@ -195,7 +200,6 @@ async fn a_kicked_phone_that_comes_back_by_itself_soon_costs_no_hash() {
     world.connect(&phone).await;
 }
 
-#[tokio::test]
 async fn a_password_is_stored_at_the_present_cost_once_it_is_proven() {
     let world = World::new().await;
     let mut config = partyline_accounts::Config::for_test();
@@ -225,7 +229,6 @@ async fn a_password_is_stored_at_the_present_cost_once_it_is_proven() {
     world.user("alice", "phone").await;
 }
 
-#[tokio::test]
 async fn a_wrong_token_is_no_wrong_password() {
     let world = World::with(|config| config.failures.account_burst = burst(1)).await;
     for wrong in ["plt_wrong", "plt_"] {

@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 
 use crate::support::{World, eventually};
 
-#[tokio::test]
+crate::support::database::on_both! {
+    the_master_secret_makes_a_server_without_user_or_device,
+    user_verbs_of_a_server_answer_not_authorized,
+    a_rotated_master_secret_kicks_the_servers_that_used_the_old_one,
+}
+
 async fn the_master_secret_makes_a_server_without_user_or_device() {
     let world = World::new().await;
     let secret = world.app.master_secret.expose();
@@ -24,7 +29,6 @@ async fn the_master_secret_makes_a_server_without_user_or_device() {
     }
 }
 
-#[tokio::test]
 async fn user_verbs_of_a_server_answer_not_authorized() {
     let world = World::new().await;
     let session = server(&world).await;
@@ -47,7 +51,6 @@ async fn user_verbs_of_a_server_answer_not_authorized() {
     }
 }
 
-#[tokio::test]
 async fn a_rotated_master_secret_kicks_the_servers_that_used_the_old_one() {
     let world = World::new().await;
     let phone = world.user("alice", "phone").await;

@@ -8,9 +8,21 @@ use serde_json::json;
 
 use crate::support::{World, eventually, name_property, user};
 
+crate::support::database::on_both! {
+    a_push_device_becomes_a_chat_client_and_back,
+    a_login_by_token_keeps_the_token,
+    a_device_switches_users_and_the_first_ones_token_ends,
+    logins_of_one_connection_happen_in_order,
+    devices_and_kick_see_the_login_before_them,
+    a_login_is_answered_after_the_user_has_changed,
+    nobody_else_logs_in_on_a_users_own_device,
+    a_login_needs_one_credential,
+    the_devices_are_those_where_the_user_is_logged_in,
+    verbs_that_need_a_user_say_so,
+}
+
 const OWN: &str = "sixteen bytes ok";
 
-#[tokio::test]
 async fn a_push_device_becomes_a_chat_client_and_back() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -52,7 +64,6 @@ async fn a_push_device_becomes_a_chat_client_and_back() {
     );
 }
 
-#[tokio::test]
 async fn a_login_by_token_keeps_the_token() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -78,7 +89,6 @@ async fn a_login_by_token_keeps_the_token() {
     assert_eq!(world.username_of(back.id()), Some(user("alice")));
 }
 
-#[tokio::test]
 async fn a_device_switches_users_and_the_first_ones_token_ends() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -95,7 +105,6 @@ async fn a_device_switches_users_and_the_first_ones_token_ends() {
     assert_eq!(world.refused(&request).await, Reason::BadUserNameOrPassword);
 }
 
-#[tokio::test]
 async fn logins_of_one_connection_happen_in_order() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -110,7 +119,6 @@ async fn logins_of_one_connection_happen_in_order() {
     }
 }
 
-#[tokio::test]
 async fn devices_and_kick_see_the_login_before_them() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -128,7 +136,6 @@ async fn devices_and_kick_see_the_login_before_them() {
     assert!(!world.broker.is_open(tablet.id()));
 }
 
-#[tokio::test]
 async fn a_login_is_answered_after_the_user_has_changed() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -148,7 +155,6 @@ async fn a_login_is_answered_after_the_user_has_changed() {
     assert_eq!(world.username_of(phone.id()), Some(user("alice")));
 }
 
-#[tokio::test]
 async fn nobody_else_logs_in_on_a_users_own_device() {
     let world = World::new().await;
     let alice = world.user("alice", "phone").await;
@@ -167,7 +173,6 @@ async fn nobody_else_logs_in_on_a_users_own_device() {
     world.login(alice.id(), "alice").await.unwrap();
 }
 
-#[tokio::test]
 async fn a_login_needs_one_credential() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;
@@ -183,7 +188,6 @@ async fn a_login_needs_one_credential() {
     }
 }
 
-#[tokio::test]
 async fn the_devices_are_those_where_the_user_is_logged_in() {
     let world = World::new().await;
     let phone = world.user_on("alice", "phone", "ios").await;
@@ -226,7 +230,6 @@ async fn the_devices_are_those_where_the_user_is_logged_in() {
     );
 }
 
-#[tokio::test]
 async fn verbs_that_need_a_user_say_so() {
     let world = World::new().await;
     let phone = world.device("phone", OWN).await;

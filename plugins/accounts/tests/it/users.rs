@@ -6,9 +6,20 @@ use serde_json::json;
 
 use crate::support::{World, eventually, name_property, user};
 
+crate::support::database::on_both! {
+    a_user_connects_by_password_and_comes_back_by_token,
+    a_token_is_bound_to_its_user_and_device_and_revocable,
+    without_proof_a_user_has_a_device_of_their_own,
+    a_user_sits_on_a_device_that_the_connection_proves,
+    a_wrong_device_secret_is_refused_and_registers_nothing,
+    a_user_has_at_most_20_devices,
+    assigned_client_ids_do_not_fill_the_device_limit,
+    the_class_is_that_of_the_platform_and_stays_with_the_token,
+    room_for_a_device_is_made_by_one_that_is_not_connected,
+}
+
 const OWN: &str = "sixteen bytes ok";
 
-#[tokio::test]
 async fn a_user_connects_by_password_and_comes_back_by_token() {
     let world = World::new().await;
     let first = world.user("alice", "phone").await;
@@ -22,7 +33,6 @@ async fn a_user_connects_by_password_and_comes_back_by_token() {
     assert_eq!(back.notice.token, None, "only when newly issued");
 }
 
-#[tokio::test]
 async fn a_token_is_bound_to_its_user_and_device_and_revocable() {
     let world = World::new().await;
     let token = world.user("alice", "phone").await.token();
@@ -48,7 +58,6 @@ async fn a_token_is_bound_to_its_user_and_device_and_revocable() {
     );
 }
 
-#[tokio::test]
 async fn without_proof_a_user_has_a_device_of_their_own() {
     let world = World::new().await;
     let device = world.device("phone", OWN).await;
@@ -68,7 +77,6 @@ async fn without_proof_a_user_has_a_device_of_their_own() {
     assert!(world.broker.is_open(alice.id()));
 }
 
-#[tokio::test]
 async fn a_user_sits_on_a_device_that_the_connection_proves() {
     let world = World::new().await;
     let device = world.device("phone", OWN).await;
@@ -89,7 +97,6 @@ async fn a_user_sits_on_a_device_that_the_connection_proves() {
     );
 }
 
-#[tokio::test]
 async fn a_wrong_device_secret_is_refused_and_registers_nothing() {
     let world = World::new().await;
     let unused = world.connect(&world.device_request("issued", None)).await;
@@ -117,7 +124,6 @@ async fn a_wrong_device_secret_is_refused_and_registers_nothing() {
     );
 }
 
-#[tokio::test]
 async fn a_user_has_at_most_20_devices() {
     let world = World::new().await;
     for n in 0..20 {
@@ -134,7 +140,6 @@ async fn a_user_has_at_most_20_devices() {
     world.connect(&one_more).await;
 }
 
-#[tokio::test]
 async fn assigned_client_ids_do_not_fill_the_device_limit() {
     let world = World::with(|config| config.devices.per_user = 3).await;
     for n in 0..10 {
@@ -145,7 +150,6 @@ async fn assigned_client_ids_do_not_fill_the_device_limit() {
     }
 }
 
-#[tokio::test]
 async fn the_class_is_that_of_the_platform_and_stays_with_the_token() {
     let world = World::new().await;
     let class = |connected: &crate::support::Connected| {
@@ -169,7 +173,6 @@ async fn the_class_is_that_of_the_platform_and_stays_with_the_token() {
     assert_eq!(class(&named), Some(Class::Other), "named anew");
 }
 
-#[tokio::test]
 async fn room_for_a_device_is_made_by_one_that_is_not_connected() {
     let world = World::with(|config| config.devices.per_user = 2).await;
     let logout = async |session| {

@@ -2,6 +2,7 @@
 
 mod broker;
 mod contents;
+pub(crate) mod database;
 mod streams;
 mod world;
 

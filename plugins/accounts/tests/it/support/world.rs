@@ -12,12 +12,11 @@ use partyline_plugin::{
 use partyline_protocol::{
     ClientId, ErrorCode, LoggedIn, RegistrationId, Reply, SessionNotice, Username, names,
 };
-use partyline_testkit::ScratchDatabase;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{TestBroker, TestStreams, eventually};
+use super::{TestBroker, TestStreams, database, eventually};
 
 pub(crate) const PEER: &str = "192.0.2.1:40000";
 
@@ -35,7 +34,6 @@ pub(crate) struct World {
     hook: Arc<dyn Authenticate>,
     tasks: Tasks,
     stop: CancellationToken,
-    scratch: Option<ScratchDatabase>,
     _folder: TempDir,
 }
 
@@ -71,10 +69,7 @@ impl World {
         config.changes.poll_ms = 5;
         adjust(&mut config);
         let folder = tempfile::tempdir().unwrap();
-        let scratch = ScratchDatabase::create(crate::BACKEND).await.unwrap();
-        let database = scratch.open().await.unwrap();
-        let tables = AccountsPlugin::migrations().unwrap();
-        database.migrate(AccountsPlugin::ID, tables).await.unwrap();
+        let database = database::fresh().await;
 
         let broker = Arc::new(TestBroker::default());
         let (clock, services) = (Clock::default(), Services::default());
@@ -117,7 +112,6 @@ impl World {
             hook,
             tasks,
             stop,
-            scratch: Some(scratch),
             _folder: folder,
         }
     }
@@ -252,20 +246,6 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
-        let Some(scratch) = self.scratch.take() else {
-            return;
-        };
-        // A drop cannot wait for the test's own runtime.
-        let removed = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            runtime.unwrap().block_on(scratch.discard())
-        });
-        let removed = removed.join().unwrap();
-        if !std::thread::panicking() {
-            removed.unwrap();
-        }
     }
 }
 
