@@ -7,7 +7,8 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use partyline_accounts::AccountsPlugin;
 use partyline_plugin::Plugin;
-use partyline_plugin::database::Database;
+use partyline_plugin::database::{Database, Pool};
+use partyline_plugin::sqlx;
 use partyline_testkit::{Backend, ScratchDatabase};
 
 /// Runs tests without arguments on both kinds: each [`fresh`] database is of the kind whose turn
@@ -76,4 +77,13 @@ pub(crate) async fn fresh() -> Database {
     let tables = AccountsPlugin::migrations().unwrap();
     database.migrate(AccountsPlugin::ID, tables).await.unwrap();
     database
+}
+
+/// The one text that a query gives.
+pub(crate) async fn text(database: &Database, query: &'static str) -> String {
+    let text = match database.pool() {
+        Pool::Sqlite { reader, .. } => sqlx::query_scalar(query).fetch_one(reader).await,
+        Pool::Postgres(pool) => sqlx::query_scalar(query).fetch_one(pool).await,
+    };
+    text.unwrap()
 }
