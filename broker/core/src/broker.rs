@@ -1,7 +1,7 @@
 //! Starting and stopping the whole.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use partyline_plugin::database::Database;
 use partyline_plugin::services::Services;
 use partyline_plugin::{Clock, Plugin, PluginFactory};
 
-use crate::config::{BrokerConfig, LimitsError};
+use crate::config::{BrokerConfig, Unusable};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
 use crate::plugins::{Host, HostError};
@@ -23,9 +23,9 @@ const CUT_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The limits of the configuration.
-    #[error(transparent)]
-    Limits(#[from] LimitsError),
+    /// The configuration.
+    #[error("the configuration key {} cannot be used", .0.key())]
+    Config(#[from] Unusable),
     /// A plugin, its configuration, its tables or its declarations.
     #[error(transparent)]
     Plugins(#[from] HostError),
@@ -41,8 +41,14 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The certificate or key.
-    #[error("the TLS listener cannot use its certificate or key: {0}")]
-    Tls(String),
+    #[error("the TLS listener cannot use {}", file.display())]
+    Tls {
+        /// The file at fault.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// The addresses that are really bound.
@@ -93,7 +99,7 @@ impl Builder {
 
     /// Migrates, builds the plugins, binds the listeners, and accepts connections.
     pub async fn start(self) -> Result<Broker, StartError> {
-        self.config.limits.check()?;
+        self.config.check()?;
         let kernel = Arc::new(Kernel::new(self.config, self.clock));
         let mut host = Host::new(Arc::clone(&kernel), self.database, self.data_dir);
         host.build(self.plugins, &self.figment).await?;

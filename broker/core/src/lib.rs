@@ -18,7 +18,5 @@ mod sweeper;
 mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
-pub use config::{
-    BrokerConfig, DatabaseConfig, HttpConfig, LimitsConfig, LimitsError, MqttConfig, TlsConfig,
-};
+pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
 pub use plugins::HostError;

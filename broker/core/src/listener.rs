@@ -37,9 +37,9 @@ impl Listeners {
             bind("mqtt", Wrap::Nothing, mqtt.listen).await?,
             bind("ws", Wrap::WebSocket, mqtt.ws_listen).await?,
         ];
-        if let Some(address) = mqtt.tls_listen {
-            let missing = || StartError::Tls("[mqtt.tls] cert and key are not set".to_owned());
-            let tls = acceptor(mqtt.tls.as_ref().ok_or_else(missing)?)?;
+        // The configuration was checked: an address comes with its certificate.
+        if let Some((address, tls)) = mqtt.tls_listen.zip(mqtt.tls.as_ref()) {
+            let tls = acceptor(tls)?;
             bound.push(bind("mqtts", Wrap::Tls(tls), address).await?);
         }
         Ok(Self { bound })

@@ -1,5 +1,6 @@
 //! The configuration: defaults, then a file, then the environment, then flags.
 
+mod database;
 mod error;
 mod layer;
 mod log;
@@ -86,12 +87,16 @@ impl Config {
         }
         let enabled = settings.plugins.enabled;
         check_enabled(&enabled, &figment)?;
+        let broker = BrokerConfig {
+            mqtt: settings.mqtt,
+            http: settings.http,
+            limits: settings.limits,
+        };
+        broker
+            .check()
+            .map_err(|unusable| ConfigError::unusable(&unusable, &figment))?;
         Ok(Self {
-            broker: BrokerConfig {
-                mqtt: settings.mqtt,
-                http: settings.http,
-                limits: settings.limits,
-            },
+            broker,
             database_url: settings.database.url,
             log: settings.log,
             enabled,

@@ -57,47 +57,7 @@ impl Default for LimitsConfig {
     }
 }
 
-/// Limits that cannot be kept together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LimitsError {
-    /// Not even one.
-    #[error("limits.{0} is 0")]
-    Zero(&'static str),
-    /// The largest packet would never fit.
-    #[error("limits.{key} is {value}, below limits.packet_bytes, which is {packet_bytes}")]
-    BelowPacket {
-        /// Which.
-        key: &'static str,
-        /// Its value.
-        value: usize,
-        /// The largest packet.
-        packet_bytes: u32,
-    },
-}
-
 impl LimitsConfig {
-    /// Whether the limits can be kept together.
-    pub(crate) fn check(&self) -> Result<(), LimitsError> {
-        if self.in_flight == 0 {
-            return Err(LimitsError::Zero("in_flight"));
-        }
-        let packet_bytes = self.packet_bytes;
-        for (key, value) in [
-            ("queued_bytes", self.queued_bytes),
-            ("retained_bytes", self.retained_bytes),
-        ] {
-            if value < packet_bytes as usize {
-                return Err(LimitsError::BelowPacket {
-                    key,
-                    value,
-                    packet_bytes,
-                });
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn topic(&self) -> TopicLimits {
         TopicLimits {
             max_bytes: self.topic_bytes,

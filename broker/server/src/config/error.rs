@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use figment::error::{Kind, OneOf};
-use figment::{Error, Metadata};
+use figment::{Error, Figment, Metadata};
+use partyline_broker::Unusable;
 
 use super::layer::ENV_PREFIX;
 use super::redact;
@@ -135,6 +136,16 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
+    /// From the kernel's objection to a value.
+    pub(super) fn unusable(unusable: &Unusable, figment: &Figment) -> Self {
+        let key = unusable.key();
+        Self::Value {
+            key: key.to_owned(),
+            place: Place::of(figment.find_metadata(key), key),
+            problem: unusable.to_string(),
+        }
+    }
+
     /// From figment's error; `plugin` is the one that was reading its table.
     pub(super) fn new(error: impl Into<Box<Error>>, plugin: Option<&str>) -> Self {
         let error = *error.into();

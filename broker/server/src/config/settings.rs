@@ -1,9 +1,10 @@
 //! The shape of the whole, plugins' tables aside.
 
-use partyline_broker::{DatabaseConfig, HttpConfig, LimitsConfig, MqttConfig};
+use partyline_broker::{HttpConfig, LimitsConfig, MqttConfig};
 use serde::Deserialize;
 
 use super::LogConfig;
+use super::database::DatabaseConfig;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -22,6 +22,39 @@ fn json(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
+#[test]
+fn values_that_do_not_go_together_are_refused_with_key_and_file() {
+    for (text, error) in [
+        (
+            "[limits]\nin_flight = 0",
+            "limits.in_flight in /etc/p.toml: must be above 0",
+        ),
+        (
+            "[limits]\nqueued_bytes = 9",
+            "limits.queued_bytes in /etc/p.toml: 9 is below limits.packet_bytes, which is 262144",
+        ),
+        (
+            "[mqtt]\nserver_keep_alive = 60\nmax_keep_alive = 30",
+            "mqtt.max_keep_alive in /etc/p.toml: 30 is below mqtt.server_keep_alive, which is 60",
+        ),
+        (
+            "[mqtt]\ntls_listen = '127.0.0.1:0'",
+            "mqtt.tls_listen in /etc/p.toml: needs [mqtt.tls] with cert and key, which is not set",
+        ),
+    ] {
+        assert_eq!(refused(text), error);
+    }
+    let flags = ServeArgs {
+        mqtts: Some(([127, 0, 0, 1], 0).into()),
+        ..ServeArgs::default()
+    };
+    let error = load("", &flags).unwrap_err().to_string();
+    assert!(
+        error.starts_with("mqtt.tls_listen in the command line"),
+        "{error}"
+    );
+}
+
 /// The default configuration, once from the code and once from the file.
 fn tables() -> Vec<(&'static str, Value, Value)> {
     let config = load("", &ServeArgs::default()).unwrap();

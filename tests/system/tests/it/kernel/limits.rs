@@ -384,7 +384,7 @@ async fn limits_that_do_not_go_together_are_an_error_at_the_start() {
             .config(change)
             .start()
             .await;
-        let error = started.expect_err("the limits are refused").to_string();
+        let error = format!("{:#}", started.expect_err("the limits are refused"));
         assert!(keys.iter().all(|key| error.contains(key)), "{error}");
     }
 }

@@ -1,0 +1,89 @@
+//! What the types of the configuration cannot say.
+
+use super::BrokerConfig;
+
+/// A value that nothing could work with. Keys are named from the top, such as `limits.in_flight`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// It must not be 0.
+    #[error("must be above 0")]
+    Zero {
+        /// Which.
+        key: &'static str,
+    },
+    /// It must not be below another one.
+    #[error("{value} is below {least}, which is {bound}")]
+    Below {
+        /// Which.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// The other one.
+        least: &'static str,
+        /// The other one's value.
+        bound: u64,
+    },
+    /// It needs another one that is not set.
+    #[error("needs {needs}, which is not set")]
+    Needs {
+        /// Which.
+        key: &'static str,
+        /// The other one.
+        needs: &'static str,
+    },
+}
+
+impl Unusable {
+    /// The key that is at fault.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Zero { key } | Self::Below { key, .. } | Self::Needs { key, .. } => key,
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// Whether a broker can work with these values; [`Builder::start`](crate::Builder::start)
+    /// checks it again.
+    pub fn check(&self) -> Result<(), Unusable> {
+        let (mqtt, limits) = (&self.mqtt, &self.limits);
+        for (key, value) in [
+            ("mqtt.max_keep_alive", mqtt.max_keep_alive),
+            ("mqtt.connect_timeout", mqtt.connect_timeout),
+            ("limits.in_flight", limits.in_flight),
+            ("limits.command_timeout", limits.command_timeout),
+        ] {
+            if value == 0 {
+                return Err(Unusable::Zero { key });
+            }
+        }
+        let packet = ("limits.packet_bytes", u64::from(limits.packet_bytes));
+        let told = ("mqtt.server_keep_alive", u64::from(mqtt.server_keep_alive));
+        for (key, value, (least, bound)) in [
+            ("limits.queued_bytes", limits.queued_bytes as u64, packet),
+            (
+                "limits.retained_bytes",
+                limits.retained_bytes as u64,
+                packet,
+            ),
+            ("mqtt.max_keep_alive", u64::from(mqtt.max_keep_alive), told),
+        ] {
+            if value < bound {
+                return Err(Unusable::Below {
+                    key,
+                    value,
+                    least,
+                    bound,
+                });
+            }
+        }
+        if mqtt.tls_listen.is_some() && mqtt.tls.is_none() {
+            return Err(Unusable::Needs {
+                key: "mqtt.tls_listen",
+                needs: "[mqtt.tls] with cert and key",
+            });
+        }
+        Ok(())
+    }
+}
