@@ -60,7 +60,7 @@ impl Config {
             layers.push(Layer::file(path)?);
         }
         layers.push(Layer::environment()?);
-        layers.push(Layer::flags(flags)?);
+        layers.push(Layer::flags(flags));
         Self::merge(layers)
     }
 

@@ -15,11 +15,8 @@ use crate::notice::Notices;
 use crate::secret::SecretHash;
 use crate::store;
 
-/// How long a connection that was authenticated before a change may take to become a session,
-/// milliseconds.
-const CONNECTING: i64 = 15_000;
-/// The first wait before looking again, milliseconds. It doubles until together they are
-/// [`CONNECTING`]: 1, 2, 4 and 8 s.
+/// The first wait before looking again, milliseconds. It doubles until nobody can be on the way in
+/// any more: 1, 2, 4 and 8 s where a connection has 10.
 const FIRST_WAIT: i64 = 1000;
 /// Changes looked after at once. More at a time is a mass operation, in which a connection that
 /// slips through lives until its next login.
@@ -37,6 +34,9 @@ pub(crate) struct Enforcer {
     broker: BrokerHandle,
     directory: Directory,
     notices: Notices,
+    /// How long a connection that was authenticated before a change may take to become a session,
+    /// milliseconds.
+    connecting: i64,
     /// With which master secret each server was let in. As many as there are such connections.
     servers: Mutex<HashMap<DeviceKey, Admitted>>,
     /// Open connections on users' own devices whose users have logged out.
@@ -58,11 +58,17 @@ struct Admitted {
 }
 
 impl Enforcer {
-    pub(crate) fn new(broker: BrokerHandle, directory: Directory, notices: Notices) -> Self {
+    pub(crate) fn new(
+        broker: BrokerHandle,
+        directory: Directory,
+        notices: Notices,
+        connecting: i64,
+    ) -> Self {
         Self {
             broker,
             directory,
             notices,
+            connecting,
             servers: Mutex::default(),
             logged_out: Mutex::default(),
             again: Mutex::default(),
@@ -124,7 +130,7 @@ impl Enforcer {
             if again.get(&concern) != Some(&read) {
                 continue;
             }
-            if waited > CONNECTING {
+            if waited > self.connecting {
                 again.remove(&concern);
             } else {
                 let at = now.saturating_add(waited);
@@ -137,7 +143,8 @@ impl Enforcer {
         };
         self.logged_out.lock().retain(is_logged_out);
         self.servers.lock().retain(|device, admitted| {
-            now < admitted.at.saturating_add(CONNECTING) || self.broker.session_of(device).is_some()
+            now < admitted.at.saturating_add(self.connecting)
+                || self.broker.session_of(device).is_some()
         });
         Ok(())
     }

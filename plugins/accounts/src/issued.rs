@@ -6,9 +6,6 @@ use parking_lot::Mutex;
 use partyline_plugin::{BrokerHandle, DeviceKey, SessionId};
 use partyline_protocol::Secret;
 
-/// How long a CONNECT may take to become a session, milliseconds.
-const CONNECTING: i64 = 30_000;
-
 /// What was newly issued to a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Issued {
@@ -102,13 +99,14 @@ impl IssuedSecrets {
         entry.map(|entry| entry.issued.clone()).unwrap_or_default()
     }
 
-    /// Drops what was issued on connections that are closed.
-    pub(crate) fn prune(&self, broker: &BrokerHandle, now: i64) {
+    /// Drops what was issued on connections that are closed. A CONNECT may take `connecting`
+    /// milliseconds to become a session.
+    pub(crate) fn prune(&self, broker: &BrokerHandle, now: i64, connecting: i64) {
         self.0.lock().retain(|device, entry| {
             let open = broker.session_of(device).map(|session| session.id);
             match entry.session {
                 Some(session) => open == Some(session),
-                None if now < entry.at.saturating_add(CONNECTING) => true,
+                None if now < entry.at.saturating_add(connecting) => true,
                 None => open.is_some() && open != entry.earlier,
             }
         });

@@ -1,6 +1,7 @@
 //! The plugin: its parts, and what it registers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use partyline_plugin::database::Migrations;
@@ -23,6 +24,9 @@ use crate::turns::Turns;
 use crate::upkeep::Position;
 use crate::{Config, commands, store};
 
+/// How much later than its time limit a CONNECT may be seen as a session.
+const LATENESS: Duration = Duration::from_secs(5);
+
 /// Keeps apps, users and devices, and decides who a connection is.
 pub struct AccountsPlugin {
     pub(crate) broker: BrokerHandle,
@@ -37,6 +41,8 @@ pub struct AccountsPlugin {
     pub(crate) seen: Seen,
     pub(crate) turns: Turns,
     pub(crate) position: Position,
+    /// How long a CONNECT may take to become a session, milliseconds.
+    pub(crate) connecting: i64,
     tasks: Tasks,
 }
 
@@ -63,8 +69,11 @@ impl Plugin for AccountsPlugin {
             services,
             tasks,
             clock,
+            connect_timeout,
             ..
         } = cx;
+        let connecting =
+            i64::try_from((connect_timeout + LATENESS).as_millis()).unwrap_or(i64::MAX);
         let failures = Failures::new(&config.failures);
         let contacts = Buckets::new(
             config.devices.contact_burst,
@@ -74,7 +83,12 @@ impl Plugin for AccountsPlugin {
         let directory =
             Directory::with_tasks(database.clone(), clock.clone(), config, tasks.clone())?;
         let notices = Notices::new(services.clone(), clock)?;
-        let enforcer = Enforcer::new(broker.clone(), directory.clone(), notices.clone());
+        let enforcer = Enforcer::new(
+            broker.clone(),
+            directory.clone(),
+            notices.clone(),
+            connecting,
+        );
         // Read before there are connections: what changed earlier concerns none of them.
         let position = Position::at(store::read(&database).await?.newest_change().await?);
         let (issued, seen, turns) = (Arc::default(), Seen::default(), Turns::new());
@@ -90,6 +104,7 @@ impl Plugin for AccountsPlugin {
             seen,
             turns,
             position,
+            connecting,
             tasks,
         })
     }

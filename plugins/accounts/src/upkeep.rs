@@ -128,7 +128,7 @@ impl AccountsPlugin {
     /// Removes devices that never came back, and rows that nobody asks for any more.
     pub(crate) async fn sweep(&self) -> Result<(), sqlx::Error> {
         let (database, now) = (self.directory.database(), self.directory.now());
-        self.issued.prune(&self.broker, now);
+        self.issued.prune(&self.broker, now, self.connecting);
         let config = self.directory.config();
         let before = now.saturating_sub(config.devices.passing_ms());
         let stale = store::read(database)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::database::Database;
 use crate::services::Services;
@@ -23,6 +24,9 @@ pub struct PluginContext {
     pub clock: Clock,
     /// Where files may be kept.
     pub data_dir: Arc<Path>,
+    /// The longest that a connection takes to become a session: what is decided at CONNECT may
+    /// take effect so much later.
+    pub connect_timeout: Duration,
 }
 
 impl PluginContext {
@@ -34,6 +38,7 @@ impl PluginContext {
         tasks: Tasks,
         clock: Clock,
         data_dir: Arc<Path>,
+        connect_timeout: Duration,
     ) -> Self {
         Self {
             broker,
@@ -42,6 +47,7 @@ impl PluginContext {
             tasks,
             clock,
             data_dir,
+            connect_timeout,
         }
     }
 }

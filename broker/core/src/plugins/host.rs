@@ -143,6 +143,7 @@ impl Host {
                 tasks.clone(),
                 self.kernel.clock.clone(),
                 Arc::clone(&self.data_dir),
+                Duration::from_secs(self.kernel.config.mqtt.connect_timeout.into()),
             );
             let built = factory.build(context, figment.clone()).await;
             let built = built.map_err(|source| HostError::Build {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use figment::providers::{Env, Serialized};
-use figment::value::{Dict, Map};
+use figment::providers::Env;
+use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::{ConfigError, Place};
@@ -50,18 +50,27 @@ impl Layer {
         Self::of(Place::Environment, &Env::prefixed(ENV_PREFIX).split("__"))
     }
 
-    pub(super) fn flags(flags: &ServeArgs) -> Result<Self, ConfigError> {
+    /// Not by way of a `Figment`, which would name itself as the place of the values.
+    pub(super) fn flags(flags: &ServeArgs) -> Self {
         let addresses = [
-            ("mqtt.listen", flags.mqtt),
-            ("mqtt.tls_listen", flags.mqtts),
-            ("mqtt.ws_listen", flags.ws),
-            ("http.listen", flags.http),
+            ("mqtt", "listen", flags.mqtt),
+            ("mqtt", "tls_listen", flags.mqtts),
+            ("mqtt", "ws_listen", flags.ws),
+            ("http", "listen", flags.http),
         ];
-        let given = addresses
-            .into_iter()
-            .filter_map(|(key, address)| Some(Serialized::default(key, address?)));
-        let figment = given.fold(Figment::new(), Figment::merge);
-        Self::of(Place::Flags, &figment)
+        let mut values = Dict::new();
+        for (section, key, address) in addresses {
+            let Some(address) = address else {
+                continue;
+            };
+            let section = values.entry(section.to_owned());
+            let section = section.or_insert_with(|| Dict::new().into());
+            if let Value::Dict(_, section) = section {
+                section.insert(key.to_owned(), address.to_string().into());
+            }
+        }
+        let place = Place::Flags;
+        Self { place, values }
     }
 
     fn of(place: Place, provider: &dyn Provider) -> Result<Self, ConfigError> {

@@ -10,7 +10,7 @@ fn load(text: &str, flags: &ServeArgs) -> Result<Config, ConfigError> {
         Layer::text(file, text),
     ];
     let mut layers = layers.into_iter().collect::<Result<Vec<_>, _>>()?;
-    layers.push(Layer::flags(flags)?);
+    layers.push(Layer::flags(flags));
     Config::merge(layers)
 }
 

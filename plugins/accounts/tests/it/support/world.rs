@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use partyline_accounts::{AccountsPlugin, Config, Directory, NewApp};
 use partyline_plugin::database::Database;
@@ -82,6 +83,7 @@ impl World {
             tasks.clone(),
             clock.clone(),
             folder.path().into(),
+            Duration::from_secs(10),
         );
         let plugin = Arc::new(AccountsPlugin::build(cx, config).await.unwrap());
         let mut registrar = Registrar::new(AccountsPlugin::ID, services.clone());

@@ -77,6 +77,7 @@ impl Fixture {
             tasks.clone(),
             clock.clone(),
             Arc::from(Path::new("/nowhere")),
+            Duration::from_secs(10),
         );
         let mut config = ImConfig::default();
         configure(&mut config);
