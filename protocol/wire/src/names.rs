@@ -6,16 +6,6 @@ pub const SESSION: &str = "$session";
 pub const IM_REPLY: &str = "$im/reply";
 /// The user's stream, in batches.
 pub const IM_INBOX: &str = "$im/inbox";
-/// Typing, presence and transparent commands: never stored.
-pub const IM_LIVE: &str = "$im/live";
-/// Messages of the chatrooms that the user is in.
-pub const IM_ROOM: &str = "$im/room";
-/// New heads of large groups.
-pub const IM_HEADS: &str = "$im/heads";
-/// Replies to `$push/…` commands, to the session that sent them.
-pub const PUSH_REPLY: &str = "$push/reply";
-/// Pushes to the device.
-pub const PUSH_MESSAGE: &str = "$push/message";
 
 /// Binds a user to the connection.
 pub const SESSION_LOGIN: &str = "$im/session/login";
@@ -35,16 +25,7 @@ pub const INBOX_SYNC: &str = "$im/inbox/sync";
 pub const INBOX_ACK: &str = "$im/inbox/ack";
 
 /// The names that only the server publishes to; clients subscribe to them.
-pub const TO_CLIENT: &[&str] = &[
-    SESSION,
-    IM_REPLY,
-    IM_INBOX,
-    IM_LIVE,
-    IM_ROOM,
-    IM_HEADS,
-    PUSH_REPLY,
-    PUSH_MESSAGE,
-];
+pub const TO_CLIENT: &[&str] = &[SESSION, IM_REPLY, IM_INBOX];
 
 /// The commands that clients publish to.
 pub const COMMANDS: &[&str] = &[

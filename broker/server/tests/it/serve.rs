@@ -38,7 +38,11 @@ fn ready_names_the_tls_listener() {
     let ran = bare.run(&args);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.stderr.lines().last().unwrap().contains("TLS"),
+        ran.stderr
+            .lines()
+            .last()
+            .unwrap()
+            .contains("[mqtt.tls] with cert and key"),
         "{}",
         ran.stderr
     );
