@@ -81,8 +81,10 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     deadline: Instant,
 ) {
+    // What comes once, at the beginning and at the end, lies on the heap while it lasts: the
+    // future of an idle connection holds only what an idle connection needs.
     let accepted = handshake::accept(&kernel, &mut transport, peer, deadline);
-    let Some(mut connection) = accepted.await else {
+    let Some(mut connection) = Box::pin(accepted).await else {
         return;
     };
     let run = AssertUnwindSafe(connection.run(&mut transport)).catch_unwind();
@@ -94,7 +96,7 @@ pub(crate) async fn serve(
             "an error of the broker",
         ))
     });
-    connection.finish(&mut transport, end).await;
+    Box::pin(connection.finish(&mut transport, end)).await;
 }
 
 impl Connection {

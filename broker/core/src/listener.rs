@@ -112,7 +112,7 @@ fn open(kernel: &Arc<Kernel>, wrap: &Wrap, stream: TcpStream, peer: SocketAddr) 
         // One time limit from the first byte to the CONNACK.
         let limit = Duration::from_secs(kernel.config.mqtt.connect_timeout.into());
         let deadline = Instant::now() + limit;
-        let wrapping = timeout_at(deadline, wrap.apply(stream, kernel));
+        let wrapping = timeout_at(deadline, Box::pin(wrap.apply(stream, kernel)));
         match kernel.stopping.run_until_cancelled(wrapping).await {
             Some(Ok(Ok(transport))) => {
                 connection::serve(Arc::clone(kernel), transport, peer, deadline).await;

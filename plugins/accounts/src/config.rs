@@ -152,7 +152,7 @@ impl Default for FailureConfig {
         Self {
             address_burst: number(200),
             address_seconds: number(2),
-            account_burst: number(10),
+            account_burst: number(30),
             account_seconds: number(20),
             buckets: number(8192),
         }

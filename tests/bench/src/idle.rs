@@ -30,8 +30,8 @@ pub(crate) struct Idle {
     /// Connections of each user.
     #[arg(long, default_value_t = 1)]
     devices: usize,
-    /// What each subscribes to; `{n}` is the connection's number, from 1.
-    #[arg(long, default_value = "idle/{n}")]
+    /// What each subscribes to; `{number}` is the connection's number, from 1.
+    #[arg(long, default_value = "idle/{number}")]
     filter: String,
 }
 
@@ -87,7 +87,7 @@ impl Idle {
         let mut client = RawClient::open(self.address, Version::V311).await?;
         let connack = client.connect(&options).await?;
         anyhow::ensure!(connack.code == 0, "refused with {}", connack.code);
-        let filter = self.filter.replace("{n}", &n.to_string());
+        let filter = self.filter.replace("{number}", &n.to_string());
         let codes = client.subscribe(&[(&filter, 1)]).await?;
         anyhow::ensure!(codes == [1], "{filter} was not granted: {codes:?}");
         Ok(client)

@@ -57,8 +57,8 @@ impl Connection {
                     state.outbound.on_pubcomp(id);
                 }
             }
-            Packet::Subscribe(subscribe) => self.on_subscribe(subscribe).await?,
-            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(unsubscribe).await?,
+            Packet::Subscribe(subscribe) => Box::pin(self.on_subscribe(subscribe)).await?,
+            Packet::Unsubscribe(unsubscribe) => Box::pin(self.on_unsubscribe(unsubscribe)).await?,
             Packet::PingReq => self.codec.pingresp(&mut self.wire.output),
             Packet::Disconnect(disconnect) => {
                 let expiry_secs = disconnect.session_expiry;
