@@ -79,6 +79,11 @@ impl Kernel {
             // Who took over asks for itself.
             return Ok(());
         };
+        let login = state.attachment.as_ref().map(|one| one.info.load().login);
+        if login != Some(info.login) {
+            // Another login came meanwhile, and asks for itself as well.
+            return Ok(());
+        }
         for filter in denied {
             state.subscriptions.remove(&filter);
             session.space.unsubscribe(&filter, session);

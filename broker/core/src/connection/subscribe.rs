@@ -9,13 +9,6 @@ use super::{Connection, Refused};
 use crate::codec::answer_len;
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
 
-/// What a granted filter leads to, after the SUBACK.
-enum Granted {
-    Nothing,
-    Retained(TopicFilter, Qos),
-    Outlets(TopicFilter),
-}
-
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
         if subscribe.has_subscription_id {
@@ -36,14 +29,14 @@ impl Connection {
         let places = subscribe.filters.iter().enumerate();
         let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
         let mut answers = HashMap::with_capacity(last.len());
-        let mut granted = Vec::new();
+        let mut outlets = Vec::new();
         for (at, (filter, options)) in subscribe.filters.iter().enumerate() {
             if last.get(&**filter) != Some(&at) {
                 continue;
             }
             tokio::task::consume_budget().await;
-            let answer = self.grant(filter, *options).await.map(|(qos, what)| {
-                granted.push(what);
+            let answer = self.grant(filter, *options).await.map(|(qos, outlet)| {
+                outlets.extend(outlet);
                 qos
             });
             answers.insert(&**filter, answer);
@@ -56,21 +49,18 @@ impl Connection {
             .collect();
         self.codec
             .suback(subscribe.id, &codes, &mut self.wire.output);
-        for what in granted {
-            match what {
-                Granted::Nothing => {}
-                Granted::Retained(filter, qos) => self.session.owe_retained(filter, qos),
-                Granted::Outlets(filter) => self.open_outlets(&filter).await,
-            }
+        for filter in outlets {
+            self.open_outlets(&filter).await;
         }
         Ok(())
     }
 
+    /// The granted QoS, and the filter if it is one of outlets, which are opened after the SUBACK.
     async fn grant(
         &mut self,
         filter: &str,
         options: SubscribeOptions,
-    ) -> Result<(Qos, Granted), Reason> {
+    ) -> Result<(Qos, Option<TopicFilter>), Reason> {
         let limits = self.kernel.config.limits.topic();
         let filter = TopicFilter::parse(filter, &limits).map_err(|_| Reason::TopicFilterInvalid)?;
         if filter.as_str().starts_with("$share/") {
@@ -78,7 +68,7 @@ impl Connection {
         }
         if filter.as_str().starts_with('$') {
             let qos = self.grant_outlets(&filter)?;
-            return Ok((qos, Granted::Outlets(filter)));
+            return Ok((qos, Some(filter)));
         }
         let (new, count) = {
             let subscriptions = &self.session.state().subscriptions;
@@ -99,26 +89,23 @@ impl Connection {
                 break state;
             }
         };
-        state.subscriptions.insert(filter.clone(), options);
-        drop(state);
-        self.session
-            .space
-            .subscribe(&filter, &self.session, options);
-        if self.session.state().ended {
-            // Taken over with a clean start meanwhile: the router was cleared before this came.
-            self.session.space.unsubscribe(&filter, &self.session);
-        }
+        // All under the lock, so that session and router say the same, whoever else comes. What is
+        // retained from now on reaches the session as it comes; what was before is owed.
+        let new = state
+            .subscriptions
+            .insert(filter.clone(), options)
+            .is_none();
+        let space = &self.session.space;
+        space.subscribe(&filter, &self.session, options);
         let wants_retained = match options.retain_handling {
             RetainHandling::Always => true,
             RetainHandling::IfNew => new,
             RetainHandling::Never => false,
         };
-        let granted = if wants_retained {
-            Granted::Retained(filter, options.qos)
-        } else {
-            Granted::Nothing
-        };
-        Ok((options.qos, granted))
+        if wants_retained {
+            state.owed.add(space.retained.search(filter), options.qos);
+        }
+        Ok((options.qos, None))
     }
 
     pub(super) async fn on_unsubscribe(

@@ -240,7 +240,9 @@ impl HookTable {
                 continue;
             }
             let before = hook.is_skipped().then(|| message.clone());
-            let addressed = (message.topic.clone(), message.qos, message.retain);
+            // What was authorized is what is routed.
+            let addressed = (*phase > Phase::Authorize)
+                .then(|| (message.topic.clone(), message.qos, message.retain));
             let call = hook.entry.hook.on_publish(info, message);
             let Ok(verdict) = hook.call(call).await else {
                 // A filter that is passed over leaves nothing half done.
@@ -250,8 +252,7 @@ impl HookTable {
                 *message = before;
                 continue;
             };
-            if *phase > Phase::Authorize {
-                // What was authorized is what is routed.
+            if let Some(addressed) = addressed {
                 (message.topic, message.qos, message.retain) = addressed;
             }
             match verdict {

@@ -21,7 +21,7 @@ impl Owed {
     }
 
     /// Owes all that a filter matches from now on, in place of what it was owed before.
-    pub(super) fn add(&mut self, search: Search, qos: Qos) {
+    pub(crate) fn add(&mut self, search: Search, qos: Qos) {
         self.forget(search.filter());
         self.searches.push_back((search, qos));
     }

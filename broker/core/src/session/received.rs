@@ -93,14 +93,19 @@ impl InWork {
         let version = holder
             .as_ref()
             .map_or(version, |one| one.info.load().version);
-        if frees_at_pubrel(version, result.reason)
-            && let Some(progress) = self.slot_in(&mut state.received)
-        {
-            *progress = Progress::Done;
+        let holds = frees_at_pubrel(version, result.reason);
+        if let Some(progress) = self.slot_in(&mut state.received) {
+            if holds {
+                *progress = Progress::Done;
+            } else {
+                // Free before the client hears of it, since it may use the id again at once.
+                state.received.0.remove(&self.id);
+            }
         }
-        drop(state);
-        // Only who holds this sets the slot.
+        // Only who holds this sets the slot; under the lock, so that whoever comes to wait for it
+        // either finds it or is woken.
         let _ = self.slot.set(result);
+        drop(state);
         if let Some(holder) = holder {
             holder.signal.wake();
         }

@@ -148,17 +148,6 @@ impl Session {
         !owed.is_empty() && outbound.owed() == 0
     }
 
-    /// Owes the retained messages that a subscription matches. The router must know it already:
-    /// what is retained from now on reaches it as it comes.
-    pub(crate) fn owe_retained(&self, filter: TopicFilter, qos: Qos) {
-        let search = self.space.retained.search(filter);
-        let mut state = self.state();
-        state.owed.add(search, qos);
-        if let Some(attachment) = &state.attachment {
-            attachment.signal.wake();
-        }
-    }
-
     /// Queues a routed message and wakes the connection.
     pub(crate) fn route(
         &self,
