@@ -56,9 +56,19 @@ pub(crate) enum InvalidConfig {
         value: u64,
         min: u64,
     },
+    #[error("{key} is {value}, the most is {max}")]
+    TooLarge {
+        key: &'static str,
+        value: u64,
+        max: u64,
+    },
     #[error("history_days is {history}, less than inbox_days ({inbox}) or {MIN_HISTORY_DAYS}")]
     HistoryTooShort { history: u32, inbox: u32 },
 }
+
+/// The largest body that is sure to fit, with all that stands beside it, into the batch of a client
+/// that asks for no larger one.
+const MAX_BODY_BYTES: usize = 4096;
 
 impl ImConfig {
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
@@ -73,6 +83,13 @@ impl ImConfig {
             if value < min {
                 return Err(InvalidConfig::TooSmall { key, value, min });
             }
+        }
+        if self.message_body_bytes > MAX_BODY_BYTES {
+            return Err(InvalidConfig::TooLarge {
+                key: "message_body_bytes",
+                value: self.message_body_bytes as u64,
+                max: MAX_BODY_BYTES as u64,
+            });
         }
         if self.history_days < MIN_HISTORY_DAYS.max(self.inbox_days) {
             let (history, inbox) = (self.history_days, self.inbox_days);
@@ -118,6 +135,12 @@ mod tests {
             config.validate().unwrap_err().to_string(),
             "history_days is 6, less than inbox_days (1) or 7"
         );
+        let large = ImConfig {
+            message_body_bytes: 4097,
+            ..ImConfig::default()
+        };
+        let error = large.validate().unwrap_err().to_string();
+        assert_eq!(error, "message_body_bytes is 4097, the most is 4096");
         assert!(
             ImConfig {
                 batch: 0,

@@ -2,6 +2,9 @@
 
 use super::BrokerConfig;
 
+/// Room for a CONNECT with names and a password.
+const LEAST_PACKET_BYTES: u32 = 512;
+
 /// A value that nothing could work with. Keys are named from the top, such as `limits.in_flight`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -11,6 +14,16 @@ pub enum Unusable {
     Zero {
         /// Which.
         key: &'static str,
+    },
+    /// It must not be below a fixed value.
+    #[error("{value} is below the least, {least}")]
+    TooSmall {
+        /// Which.
+        key: &'static str,
+        /// Its value.
+        value: u32,
+        /// The least.
+        least: u32,
     },
     /// It must not be below another one.
     #[error("{value} is below {least}, which is {bound}")]
@@ -38,9 +51,19 @@ impl Unusable {
     /// The key that is at fault.
     pub fn key(&self) -> &'static str {
         match self {
-            Self::Zero { key } | Self::Below { key, .. } | Self::Needs { key, .. } => key,
+            Self::Zero { key }
+            | Self::TooSmall { key, .. }
+            | Self::Below { key, .. }
+            | Self::Needs { key, .. } => key,
         }
     }
+}
+
+fn check_above_zero(key: &'static str, value: usize) -> Result<(), Unusable> {
+    if value == 0 {
+        return Err(Unusable::Zero { key });
+    }
+    Ok(())
 }
 
 impl BrokerConfig {
@@ -54,9 +77,21 @@ impl BrokerConfig {
             ("limits.in_flight", limits.in_flight),
             ("limits.command_timeout", limits.command_timeout),
         ] {
-            if value == 0 {
-                return Err(Unusable::Zero { key });
-            }
+            check_above_zero(key, value.into())?;
+        }
+        for (key, value) in [
+            ("limits.topic_bytes", limits.topic_bytes),
+            ("limits.topic_levels", limits.topic_levels),
+            ("limits.connections", limits.connections),
+        ] {
+            check_above_zero(key, value)?;
+        }
+        if limits.packet_bytes < LEAST_PACKET_BYTES {
+            return Err(Unusable::TooSmall {
+                key: "limits.packet_bytes",
+                value: limits.packet_bytes,
+                least: LEAST_PACKET_BYTES,
+            });
         }
         let packet = ("limits.packet_bytes", u64::from(limits.packet_bytes));
         let told = ("mqtt.server_keep_alive", u64::from(mqtt.server_keep_alive));

@@ -50,7 +50,9 @@ pub(super) async fn accept(
     match joined {
         Ok(joined) => Some(admit(kernel, codec, &connect, joined, input)),
         Err(refusal) => {
-            tracing::info!(%peer, reason = %refusal.reason, "connection refused");
+            let client_id = &*connect.client_id;
+            let (reason, message) = (refusal.reason, refusal.message.as_deref());
+            tracing::info!(%peer, client_id, %reason, message, "connection refused");
             let with_message = connect.request_problem_information;
             refuse(&kernel.stopping, transport, codec, &refusal, with_message).await;
             None

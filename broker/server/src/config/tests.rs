@@ -30,6 +30,14 @@ fn values_that_do_not_go_together_are_refused_with_key_and_file() {
             "limits.in_flight in /etc/p.toml: must be above 0",
         ),
         (
+            "[limits]\npacket_bytes = 10",
+            "limits.packet_bytes in /etc/p.toml: 10 is below the least, 512",
+        ),
+        (
+            "[limits]\ntopic_levels = 0",
+            "limits.topic_levels in /etc/p.toml: must be above 0",
+        ),
+        (
             "[limits]\nqueued_bytes = 9",
             "limits.queued_bytes in /etc/p.toml: 9 is below limits.packet_bytes, which is 262144",
         ),

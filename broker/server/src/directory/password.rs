@@ -7,14 +7,17 @@ use anyhow::{Context, bail};
 /// More than any password has; what is longer is not read.
 const MAX_INPUT: u64 = 4096;
 
-/// The password on standard input; `None` if one is to be made: that is a terminal or empty, or
-/// `generate` says so.
+/// The password on standard input; `None` if one is to be made: that is a terminal, or `generate`
+/// says so. Nothing at all is an error: a script that lost its input must not lock a user out.
 pub(super) fn read(generate: bool) -> anyhow::Result<Option<String>> {
     let stdin = io::stdin();
     if generate || stdin.is_terminal() {
         return Ok(None);
     }
-    given(stdin.lock())
+    match given(stdin.lock())? {
+        Some(password) => Ok(Some(password)),
+        None => bail!("no password on standard input; --generate makes one"),
+    }
 }
 
 /// One line, without its end; `None` if there is nothing.

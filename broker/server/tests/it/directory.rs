@@ -49,14 +49,18 @@ fn users_come_and_go() {
     let app = home.run(&["app", "create", "shop", "--json"]).json();
     let key = text(&app["app_key"]);
 
-    let added = home.run(&["user", "add", key, "anna", "--json"]).json();
+    let lost = home.run(&["user", "add", key, "anna"]).error();
+    assert_eq!(lost, "no password on standard input; --generate makes one");
+    let added = home.run(&["user", "add", key, "anna", "--generate", "--json"]);
+    let added = added.json();
     assert_eq!(
         (&added["app_key"], &added["username"]),
         (&json!(key), &json!("anna"))
     );
     assert!(text(&added["password"]).len() >= 16, "made and printed");
     assert_eq!(
-        home.run(&["user", "add", key, "anna"]).error(),
+        home.run(&["user", "add", key, "anna", "--generate"])
+            .error(),
         "there is a user anna in the app already"
     );
 
@@ -91,7 +95,9 @@ fn users_come_and_go() {
         "there is no user anna in the app"
     );
     let nobody = "0".repeat(24);
-    let error = home.run(&["user", "add", &nobody, "anna"]).error();
+    let error = home
+        .run_with_input(&["user", "add", &nobody, "anna"], "hush hush")
+        .error();
     assert_eq!(error, format!("there is no app {nobody}"));
 }
 

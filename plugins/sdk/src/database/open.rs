@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Semaphore;
 
 use super::{Database, Inner, NotDurable, Pool};
+
+/// How long a connection may take to be had.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// Write transactions that run side by side on PostgreSQL.
 const POSTGRES_WRITERS: usize = 8;
@@ -40,9 +44,13 @@ impl Database {
             (open_sqlite(url).await?, 1)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url)?.options([("synchronous_commit", "on")]);
+            // The pool would try until its time is up and then only say that it is.
+            let probe = tokio::time::timeout(CONNECT_TIME, options.connect());
+            let probe = probe.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            probe.close().await?;
             let pool = PgPoolOptions::new()
                 .max_connections(24)
-                .acquire_timeout(Duration::from_secs(10))
+                .acquire_timeout(CONNECT_TIME)
                 .connect_with(options)
                 .await?;
             (Pool::Postgres(pool), POSTGRES_WRITERS)
