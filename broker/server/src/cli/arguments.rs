@@ -80,7 +80,7 @@ pub(crate) enum AppCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a user; the password is read from standard input, made and printed with --generate
+    /// Add a user; the password is read from standard input, or made and printed if there is none
     Add(PasswordArgs),
     /// End the user's logins and refuse new ones
     Disable(UserArgs),
@@ -88,7 +88,7 @@ pub(crate) enum UserCommand {
     Enable(UserArgs),
     /// Delete the user with their devices and messages, without asking
     Delete(UserArgs),
-    /// Set a new password, read from standard input, made and printed with --generate
+    /// Set a new password, read from standard input, or made and printed if there is none
     Password(PasswordArgs),
 }
 

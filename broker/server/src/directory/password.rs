@@ -7,20 +7,18 @@ use anyhow::{Context, bail};
 /// More than any password has; what is longer is not read.
 const MAX_INPUT: u64 = 4096;
 
-/// The password on standard input; `None` if one is to be made: that is a terminal, or `generate`
-/// says so. Nothing at all is an error: a script that lost its input must not lock a user out.
+/// The password on standard input; `None` if one is to be made: that is a terminal or has nothing,
+/// or `generate` says so.
 pub(super) fn read(generate: bool) -> anyhow::Result<Option<String>> {
     let stdin = io::stdin();
     if generate || stdin.is_terminal() {
         return Ok(None);
     }
-    match given(stdin.lock())? {
-        Some(password) => Ok(Some(password)),
-        None => bail!("no password on standard input; --generate makes one"),
-    }
+    given(stdin.lock())
 }
 
-/// One line, without its end; `None` if there is nothing.
+/// One line, without its end; `None` if there is nothing at all. An empty line is an error: a script
+/// whose variable is empty must not lock a user out.
 fn given(input: impl Read) -> anyhow::Result<Option<String>> {
     let mut text = String::new();
     let read = input.take(MAX_INPUT).read_to_string(&mut text);
@@ -31,7 +29,13 @@ fn given(input: impl Read) -> anyhow::Result<Option<String>> {
     if line.contains(['\n', '\r']) {
         bail!("the password on standard input has more than one line");
     }
-    Ok((!line.is_empty()).then(|| line.to_owned()))
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if line.is_empty() {
+        bail!("the password on standard input is empty; --generate makes one");
+    }
+    Ok(Some(line.to_owned()))
 }
 
 #[cfg(test)]
@@ -43,7 +47,6 @@ mod tests {
         let read = |text: &str| given(text.as_bytes());
         for (text, want) in [
             ("", None),
-            ("\n", None),
             ("hush", Some("hush")),
             ("hush\n", Some("hush")),
             ("hush\r\n", Some("hush")),
@@ -52,6 +55,7 @@ mod tests {
             assert_eq!(read(text).unwrap().as_deref(), want, "{text:?}");
         }
         assert!(read("hush\nhush\n").is_err());
+        assert!(read("\n").is_err() && read("\r\n").is_err());
         assert!(given(&[0xff, 0xfe][..]).is_err());
     }
 }

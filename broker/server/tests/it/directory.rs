@@ -49,10 +49,10 @@ fn users_come_and_go() {
     let app = home.run(&["app", "create", "shop", "--json"]).json();
     let key = text(&app["app_key"]);
 
-    let lost = home.run(&["user", "add", key, "anna"]).error();
-    assert_eq!(lost, "no password on standard input; --generate makes one");
-    let added = home.run(&["user", "add", key, "anna", "--generate", "--json"]);
-    let added = added.json();
+    let empty = home.run_with_input(&["user", "add", key, "anna"], "\n");
+    let error = "the password on standard input is empty; --generate makes one";
+    assert_eq!(empty.error(), error);
+    let added = home.run(&["user", "add", key, "anna", "--json"]).json();
     assert_eq!(
         (&added["app_key"], &added["username"]),
         (&json!(key), &json!("anna"))
