@@ -59,32 +59,23 @@ impl Unusable {
     }
 }
 
-fn check_above_zero(key: &'static str, value: usize) -> Result<(), Unusable> {
-    if value == 0 {
-        return Err(Unusable::Zero { key });
-    }
-    Ok(())
-}
-
 impl BrokerConfig {
     /// Whether a broker can work with these values; [`Builder::start`](crate::Builder::start)
     /// checks it again.
     pub fn check(&self) -> Result<(), Unusable> {
         let (mqtt, limits) = (&self.mqtt, &self.limits);
         for (key, value) in [
-            ("mqtt.max_keep_alive", mqtt.max_keep_alive),
-            ("mqtt.connect_timeout", mqtt.connect_timeout),
-            ("limits.in_flight", limits.in_flight),
-            ("limits.command_timeout", limits.command_timeout),
-        ] {
-            check_above_zero(key, value.into())?;
-        }
-        for (key, value) in [
+            ("mqtt.max_keep_alive", mqtt.max_keep_alive.into()),
+            ("mqtt.connect_timeout", mqtt.connect_timeout.into()),
+            ("limits.in_flight", limits.in_flight.into()),
+            ("limits.command_timeout", limits.command_timeout.into()),
             ("limits.topic_bytes", limits.topic_bytes),
             ("limits.topic_levels", limits.topic_levels),
             ("limits.connections", limits.connections),
         ] {
-            check_above_zero(key, value)?;
+            if value == 0 {
+                return Err(Unusable::Zero { key });
+            }
         }
         if limits.packet_bytes < LEAST_PACKET_BYTES {
             return Err(Unusable::TooSmall {

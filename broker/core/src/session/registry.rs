@@ -297,7 +297,7 @@ impl Registry {
     }
 
     /// Looks at every session once: ends silent connections and expired sessions, and returns the
-    /// wills that became due, each with its session's space.
+    /// wills that became due, each with its session.
     pub(crate) fn sweep(&self, now: Instant, now_secs: u32) -> Vec<(Arc<Session>, WillMessage)> {
         self.commands.retain(|_, commands| commands.matter(now));
         let mut due = Vec::new();
