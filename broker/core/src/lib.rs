@@ -14,6 +14,7 @@ mod packet;
 mod plugins;
 mod router;
 mod session;
+mod store;
 mod sweeper;
 mod transport;
 

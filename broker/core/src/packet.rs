@@ -96,12 +96,44 @@ pub(crate) struct Subscribe {
 }
 
 /// The options of one topic filter.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SubscribeOptions {
     pub(crate) qos: Qos,
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) retain_handling: RetainHandling,
+}
+
+impl SubscribeOptions {
+    /// As in SUBSCRIBE (MQTT 5 §3.8.3.1).
+    pub(crate) fn to_byte(self) -> u8 {
+        let retain_handling = match self.retain_handling {
+            RetainHandling::Always => 0,
+            RetainHandling::IfNew => 1,
+            RetainHandling::Never => 2,
+        };
+        self.qos.level()
+            | u8::from(self.no_local) << 2
+            | u8::from(self.retain_as_published) << 3
+            | retain_handling << 4
+    }
+
+    /// `None` if SUBSCRIBE could not say so.
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        Some(Self {
+            qos: [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce]
+                .into_iter()
+                .find(|qos| qos.level() == byte & 0b11)?,
+            no_local: byte & 0b100 != 0,
+            retain_as_published: byte & 0b1000 != 0,
+            retain_handling: match byte >> 4 {
+                0 => RetainHandling::Always,
+                1 => RetainHandling::IfNew,
+                2 => RetainHandling::Never,
+                _ => return None,
+            },
+        })
+    }
 }
 
 /// When retained messages are sent for a subscription (MQTT 5 §3.8.3.1).

@@ -1,13 +1,15 @@
 //! A routed message, encoded once for all its receivers.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use partyline_plugin::{Message, MessageProperties, Qos};
 use tokio::time::Instant;
 
 use crate::codec::{Frame, encode_publish};
+use crate::store::{Body, Journal};
 
 /// A message whose topic and properties are longer, bytes, is encoded for each receiver anew.
 const LONGEST_KEPT_HEAD: usize = 1024;
@@ -23,6 +25,8 @@ pub(crate) struct Publication {
     /// Bytes of topic and properties, about.
     head: usize,
     frames: [OnceLock<Option<Frame>>; 4],
+    /// Its place in the store, while a queue there names it.
+    body: Mutex<Weak<Body>>,
 }
 
 impl Publication {
@@ -31,13 +35,36 @@ impl Publication {
         let expiry = properties.and_then(|properties| properties.expiry_secs);
         let expires =
             expiry.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs.into())));
+        Self::until(message, expires)
+    }
+
+    /// One that expires then.
+    pub(crate) fn until(message: Message, expires: Option<Instant>) -> Self {
+        let properties = message.properties.as_deref();
         let head = message.topic.as_str().len() + properties.map_or(0, properties_len);
         Self {
             message,
             expires,
             head,
             frames: Default::default(),
+            body: Mutex::default(),
         }
+    }
+
+    /// Its place in the store, made if there is none. `None` if it cannot be a packet at all.
+    pub(crate) fn body(&self, journal: &Arc<Journal>) -> Option<Arc<Body>> {
+        let mut known = self.body.lock();
+        if let Some(body) = known.upgrade() {
+            return Some(body);
+        }
+        let body = Body::new(journal, self)?;
+        *known = Arc::downgrade(&body);
+        Some(body)
+    }
+
+    /// It was read from the store.
+    pub(crate) fn has_body(&self, body: &Arc<Body>) {
+        *self.body.lock() = Arc::downgrade(body);
     }
 
     /// When it expires, if it does.
