@@ -14,6 +14,7 @@ use crate::config::{BrokerConfig, Unusable};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
 use crate::plugins::{Host, HostError};
+use crate::store::{self, Writer};
 use crate::{http, sweeper};
 
 /// How long what is cut may take to let go.
@@ -26,6 +27,12 @@ pub enum StartError {
     /// The configuration.
     #[error("the configuration key {} cannot be used", .0.key())]
     Config(#[from] Unusable),
+    /// The kernel's own tables.
+    #[error("the tables of sessions could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Sessions and retained messages.
+    #[error("the sessions could not be read")]
+    Load(#[source] sqlx::Error),
     /// A plugin, its configuration, its tables or its declarations.
     #[error(transparent)]
     Plugins(#[from] HostError),
@@ -101,17 +108,23 @@ impl Builder {
     pub async fn start(self) -> Result<Broker, StartError> {
         self.config.check()?;
         let kernel = Arc::new(Kernel::new(self.config, self.clock));
+        let database = self.database.clone();
+        database.migrate(store::KERNEL, store::MIGRATIONS).await?;
+        let loaded = store::load(&database, &kernel.journal).await;
+        kernel.restore(loaded.map_err(StartError::Load)?);
         let mut host = Host::new(Arc::clone(&kernel), self.database, self.data_dir);
         host.build(self.plugins, &self.figment).await?;
         let listeners = Listeners::bind(&kernel).await?;
         let (http_listener, http_address) = http::bind(&kernel).await?;
         let addresses = listeners.addresses(http_address);
+        let writer = Writer::spawn(&kernel.journal, database);
         host.run();
         sweeper::spawn(&kernel);
         listeners.accept(&kernel);
         http::serve(&kernel, http_listener, host.health());
         Ok(Broker {
             kernel,
+            writer,
             host,
             addresses,
         })
@@ -122,6 +135,7 @@ impl Builder {
 #[derive(Debug)]
 pub struct Broker {
     kernel: Arc<Kernel>,
+    writer: Writer,
     host: Host,
     addresses: Addresses,
 }
@@ -157,7 +171,8 @@ impl Broker {
     }
 
     /// Stops in order, in bounded time: no new connections, DISCONNECT 0x8B to all, wills as
-    /// configured, commands and queues flushed, plugins stopped in reverse, database closed.
+    /// configured, commands and queues flushed, sessions written, plugins stopped in reverse, database
+    /// closed.
     pub async fn stop(mut self) {
         let grace = Duration::from_secs(self.kernel.config.mqtt.stop_grace.into());
         if tokio::time::timeout(grace, self.kernel.stop())
@@ -171,6 +186,7 @@ impl Broker {
             // What still runs then is a command, or never comes to a point where it could end.
             let _ = tokio::time::timeout(CUT_TIME, self.kernel.cut()).await;
         }
+        self.writer.stop(grace).await;
         self.host.stop(grace).await;
     }
 }

@@ -132,7 +132,7 @@ impl Connection {
                 }
                 Err(error) => return End::Error(error),
             }
-            self.pending.settle(&mut self.codec, &mut self.wire.output);
+            self.settle();
             if self.fill_output() {
                 self.attachment.signal.wake();
                 // So that a long search does not keep others from their turn.
@@ -149,6 +149,13 @@ impl Connection {
     fn has_room(&self) -> bool {
         let largest = self.kernel.config.limits.packet_bytes as usize;
         self.wire.output.len() < QUEUE_WATER + largest + ANSWER_WATER
+    }
+
+    /// Writes what can be answered now.
+    fn settle(&mut self) {
+        let (journal, output) = (&self.kernel.journal, &mut self.wire.output);
+        self.pending
+            .settle(journal, &self.attachment, &mut self.codec, output);
     }
 
     /// True if there is more to look for, at once.
@@ -179,11 +186,7 @@ impl Connection {
             () = attachment.signal.woken() => {}
             () = until(paused_until), if paused_until.is_some() => {}
             () = until(deadline), if deadline.is_some() => {
-                let message = "a command took too long";
-                return Err(End::Error(ProtocolError::new(
-                    Reason::ImplementationSpecificError,
-                    message,
-                )));
+                return Err(End::Error(too_long()));
             }
         }
         Ok(())
@@ -212,10 +215,14 @@ impl Connection {
             expiry_secs,
         };
         let max_expiry = self.kernel.config.mqtt.max_session_expiry;
-        let registry = &self.kernel.registry;
-        let will = registry.detach(&self.session, self.attachment.id, &how, max_expiry);
-        if let Some(will) = will {
-            self.kernel.publish_will(&self.session, will).await;
+        {
+            // The will is published and gone in one transaction.
+            let _together = self.kernel.journal.together();
+            let registry = &self.kernel.registry;
+            let will = registry.detach(&self.session, self.attachment.id, &how, max_expiry);
+            if let Some(will) = will {
+                self.kernel.publish_will(&self.session, will);
+            }
         }
         self.close_outlets().await;
         self.say_goodbye(&end);
@@ -243,7 +250,7 @@ impl Connection {
     /// Waits for the commands in progress, so that what was done is also acknowledged.
     async fn drain(&mut self) {
         loop {
-            self.pending.settle(&mut self.codec, &mut self.wire.output);
+            self.settle();
             let Some(deadline) = self.pending.deadline() else {
                 return;
             };
@@ -279,6 +286,11 @@ impl Connection {
             }
         }
     }
+}
+
+fn too_long() -> ProtocolError {
+    let detail = "a command or the database took too long";
+    ProtocolError::new(Reason::ImplementationSpecificError, detail)
 }
 
 async fn until(instant: Option<Instant>) {

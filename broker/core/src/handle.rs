@@ -86,6 +86,9 @@ impl Kernel {
         }
         for filter in denied {
             state.subscriptions.remove(&filter);
+            if let Some(rows) = state.outbound.rows() {
+                rows.unsubscribe(&filter);
+            }
             session.space.unsubscribe(&filter, session);
         }
         state.keep_granted();
@@ -182,6 +185,10 @@ impl Broker for Kernel {
 
     fn drop_app(&self, app: &AppKey) {
         Kernel::drop_app(self, app);
+    }
+
+    fn apps(&self) -> Vec<AppKey> {
+        Kernel::apps(self)
     }
 }
 

@@ -2,24 +2,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::{Clock, Message, PublishError, Reason, SessionId, Tasks};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
 use crate::plugins::HookTable;
-use crate::router::AppSpace;
-use crate::session::{Attachment, Registry, Session, Stop};
+use crate::router::{AppSpace, Unrouted};
+use crate::session::{Attachment, Registry, Session, Stop, WillMessage};
+use crate::store::{Journal, Loaded, Ticket};
+use crate::sweeper::coarse_secs;
 
 /// The broker's shared state.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(crate) config: BrokerConfig,
     pub(crate) clock: Clock,
+    /// What survives the process.
+    pub(crate) journal: Arc<Journal>,
     pub(crate) registry: Registry,
     /// Replaced as a whole, so that sessions opened earlier see it too.
     pub(crate) hooks: ArcSwap<HookTable>,
@@ -36,14 +42,18 @@ pub(crate) struct Kernel {
     next_session: AtomicU64,
     /// How many apps were dropped.
     apps_dropped: AtomicU64,
+    /// Those that nobody has come to since: a publish that was on its way must not bring them back.
+    dropped: DashSet<AppKey>,
 }
 
 impl Kernel {
     pub(crate) fn new(config: BrokerConfig, clock: Clock) -> Self {
         let stopping = CancellationToken::new();
+        let journal = Arc::new(Journal::new(clock.clone()));
         Self {
             config,
             clock,
+            journal,
             registry: Registry::default(),
             hooks: ArcSwap::default(),
             apps: DashMap::new(),
@@ -54,33 +64,104 @@ impl Kernel {
             open_connections: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
+            dropped: DashSet::new(),
         }
+    }
+
+    /// Takes up what was there when the process ended.
+    pub(crate) fn restore(&self, loaded: Loaded) {
+        let (sessions, retained) = (loaded.sessions.len(), loaded.retained.len());
+        for one in loaded.retained {
+            let space = self.space(&one.app);
+            space.retained.restore(one.publication, one.place);
+        }
+        for one in loaded.sessions {
+            let space = self.space(&one.record.key.app);
+            self.registry.restore(Session::restored(one, space));
+        }
+        tracing::info!(sessions, retained, "taken up from the database");
+    }
+
+    /// The apps of which there are sessions or retained messages, but for the one of anonymous
+    /// connections, which the configuration alone decides on.
+    pub(crate) fn apps(&self) -> Vec<AppKey> {
+        let anonymous = self.config.mqtt.anonymous_app.as_ref();
+        let apps = self.apps.iter().map(|entry| entry.key().clone());
+        apps.filter(|app| Some(app) != anonymous).collect()
     }
 
     pub(crate) fn next_session_id(&self) -> SessionId {
         SessionId::new(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The topic space of an app.
+    /// The topic space of an app, for who was let in to it.
     pub(crate) fn space(&self, app: &AppKey) -> Arc<AppSpace> {
         if let Some(space) = self.apps.get(app) {
             return Arc::clone(&space);
         }
-        let space = self
-            .apps
-            .entry(app.clone())
-            .or_insert_with(|| Arc::new(AppSpace::new(&self.config.limits)));
+        let entry = self.apps.entry(app.clone());
+        self.dropped.remove(app);
+        let (limits, journal) = (&self.config.limits, Arc::clone(&self.journal));
+        let space = entry.or_insert_with(|| Arc::new(AppSpace::new(app.clone(), limits, journal)));
         Arc::clone(&space)
     }
 
-    /// Routes a plugin's message in its app. Returns when every target has it.
+    /// Routes a plugin's message in its app. Returns when every target has it, on disk where the
+    /// target is.
     pub(crate) async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
         if message.topic.as_str().starts_with('$') {
             return Err(PublishError::ReservedTopic);
         }
-        let space = self.space(app);
-        let routed = space.publish(&self.config.limits, message, None).await;
-        routed.map_err(|_| PublishError::RetainedFull)
+        let known = self.apps.get(app).map(|space| Arc::clone(&space));
+        let space = match known {
+            Some(space) => space,
+            // Nobody is there to hear it, or ever will be.
+            None if !message.retain || self.dropped.contains(app) => return Ok(()),
+            None => self.space(app),
+        };
+        let routed = space.publish(&self.config.limits, message, None);
+        let ticket = routed.map_err(|unrouted| match unrouted {
+            Unrouted::Retained(_) => PublishError::RetainedFull,
+            Unrouted::Busy => PublishError::Busy,
+        })?;
+        if let Some(ticket) = ticket {
+            self.journal.committed(ticket).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until a ticket's changes are on disk, as long as a command may take; false if they are
+    /// not by then.
+    pub(crate) async fn stored(&self, ticket: Option<Ticket>) -> bool {
+        let Some(ticket) = ticket.filter(|ticket| !self.journal.is_committed(*ticket)) else {
+            return true;
+        };
+        let limit = Duration::from_secs(self.config.limits.command_timeout.into());
+        let stored = tokio::time::timeout(limit, self.journal.committed(ticket));
+        stored.await.is_ok()
+    }
+
+    /// Publishes a will in its session's app.
+    pub(crate) fn publish_will(&self, session: &Session, will: WillMessage) {
+        let (limits, mut message) = (&self.config.limits, will.message);
+        let space = &session.space;
+        if let Err(full) = space.publish_anyway(limits, message.clone(), None) {
+            tracing::info!(session.device = %session.key, %full, "will published, not retained");
+            message.retain = false;
+            // What is not retained is not refused.
+            let _ = space.publish_anyway(limits, message, None);
+        }
+    }
+
+    /// Looks at every session once: ends what is over, and publishes the wills that are due.
+    pub(crate) fn sweep(&self) {
+        for session in self.registry.sweep(Instant::now(), coarse_secs()) {
+            // A will is published and gone in one transaction, or neither.
+            let _together = self.journal.together();
+            if let Some(will) = self.registry.settle(&session, Instant::now()) {
+                self.publish_will(&session, will);
+            }
+        }
     }
 
     /// Forgets an app: its connections end, its sessions and retained messages go.
@@ -89,8 +170,13 @@ impl Kernel {
     /// the space that is closed here, or its session is found here.
     pub(crate) fn drop_app(&self, app: &AppKey) {
         self.apps_dropped.fetch_add(1, Ordering::SeqCst);
-        if let Some((_, space)) = self.apps.remove(app) {
-            space.close();
+        {
+            // Under its lock, so that who comes to a new app of this name is not shut out.
+            let entry = self.apps.entry(app.clone());
+            self.dropped.insert(app.clone());
+            if let dashmap::Entry::Occupied(entry) = entry {
+                entry.remove().close();
+            }
         }
         for session in self.registry.sessions_of_app(app) {
             self.end_of_app(&session);
@@ -128,10 +214,12 @@ impl Kernel {
     /// every connection to finish and waits until all have.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
-        let wills = self.registry.take_wills();
         if self.config.mqtt.wills_on_stop {
-            for (session, will) in wills {
-                self.publish_will(&session, will).await;
+            for session in self.registry.with_wills() {
+                let _together = self.journal.together();
+                if let Some(will) = session.take_will() {
+                    self.publish_will(&session, will);
+                }
             }
         }
         for attachment in self.registry.attachments() {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use partyline_plugin::protocol::{TopicFilter, TopicName};
+use partyline_plugin::protocol::{AppKey, TopicFilter, TopicName};
 use partyline_plugin::{Message, Qos};
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,9 +23,21 @@ use trie::Trie;
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::session::{Publication, Session};
+use crate::store::{Journal, Ticket};
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
+
+/// Why a message went to nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unrouted {
+    /// It was to be retained.
+    #[error(transparent)]
+    Retained(#[from] RetainedFull),
+    /// It had to be stored, and the database does not keep up.
+    #[error("too much waits to be stored")]
+    Busy,
+}
 
 /// A session under one filter.
 #[derive(Debug, Clone)]
@@ -37,6 +49,7 @@ pub(crate) struct Subscriber {
 /// One app's topics. No topic of one app can reach another: each has a router of its own.
 #[derive(Debug)]
 pub(crate) struct AppSpace {
+    pub(crate) journal: Arc<Journal>,
     exact: DashMap<TopicFilter, Subscribers>,
     wildcards: RwLock<Trie>,
     /// Lets a publish skip the trie where there is none.
@@ -52,22 +65,24 @@ pub(crate) struct AppSpace {
 }
 
 impl AppSpace {
-    pub(crate) fn new(limits: &LimitsConfig) -> Self {
+    pub(crate) fn new(app: AppKey, limits: &LimitsConfig, journal: Arc<Journal>) -> Self {
         let places = limits.detached_sessions.min(Semaphore::MAX_PERMITS);
         Self {
+            journal: Arc::clone(&journal),
             exact: DashMap::new(),
             wildcards: RwLock::default(),
             wildcard_count: AtomicUsize::new(0),
-            retained: Retained::new(limits),
+            retained: Retained::new(app, limits, journal),
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
             places: Arc::new(Semaphore::new(places)),
         }
     }
 
-    /// The app is gone: sessions that come now must not stay.
+    /// The app is gone: sessions that come now must not stay, and nothing is retained.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.retained.close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -118,44 +133,63 @@ impl AppSpace {
     }
 
     /// Retains a message that is to be, and hands it to every matching session's queue; `from` is
-    /// the publisher, for No Local. What cannot be retained goes to nobody.
+    /// the publisher, for No Local. What cannot be retained goes to nobody, nor does what would
+    /// have to be stored while too much waits for that.
     ///
-    /// Async because with several brokers it returns only when the others have confirmed.
-    #[expect(
-        clippy::unused_async,
-        reason = "the seam for brokers on other machines"
-    )]
-    pub(crate) async fn publish(
+    /// The ticket is of all that had to be stored; none if nothing had. It is not acknowledged
+    /// before that is done.
+    pub(crate) fn publish(
         &self,
         limits: &LimitsConfig,
         message: Message,
         from: Option<&Arc<Session>>,
-    ) -> Result<(), RetainedFull> {
+    ) -> Result<Option<Ticket>, Unrouted> {
+        if !self.journal.has_room() {
+            let targets = self.targets(message.topic.as_str(), from);
+            let stored = |one: &Subscriber| {
+                message.qos.min(one.options.qos) != Qos::AtMostOnce && one.session.is_stored()
+            };
+            if message.retain || targets.iter().any(stored) {
+                return Err(Unrouted::Busy);
+            }
+        }
+        Ok(self.publish_anyway(limits, message, from)?)
+    }
+
+    /// As [`AppSpace::publish`], however much waits to be stored: for what cannot be refused.
+    pub(crate) fn publish_anyway(
+        &self,
+        limits: &LimitsConfig,
+        message: Message,
+        from: Option<&Arc<Session>>,
+    ) -> Result<Option<Ticket>, RetainedFull> {
         let (topic, qos, retain) = (message.topic.clone(), message.qos, message.retain);
         let _in_order = retain.then(|| self.order(&topic));
-        let kept = if retain {
-            Some(self.keep(message.clone())?)
+        let (kept, mut ticket) = if retain {
+            let (kept, ticket) = self.keep(message.clone())?;
+            (Some(kept), Some(ticket))
         } else {
-            None
+            (None, None)
         };
         let targets = self.targets(topic.as_str(), from);
         if targets.is_empty() {
-            return Ok(());
+            return Ok(ticket);
         }
         let publication = kept.unwrap_or_else(|| Arc::new(Publication::new(message)));
         for Subscriber { session, options } in targets {
             let retain = retain && options.retain_as_published;
-            session.route(limits, &publication, qos.min(options.qos), retain);
+            let stored = session.route(limits, &publication, qos.min(options.qos), retain);
+            ticket = ticket.max(stored);
         }
-        Ok(())
+        Ok(ticket)
     }
 
-    fn keep(&self, mut message: Message) -> Result<Arc<Publication>, RetainedFull> {
+    fn keep(&self, mut message: Message) -> Result<(Arc<Publication>, Ticket), RetainedFull> {
         // What is kept for long must not pin a larger buffer.
         message.payload = Bytes::copy_from_slice(&message.payload);
         let publication = Arc::new(Publication::new(message));
-        self.retained.store(&publication)?;
-        Ok(publication)
+        let ticket = self.retained.store(&publication)?;
+        Ok((publication, ticket))
     }
 
     fn order(&self, topic: &TopicName) -> Option<MutexGuard<'_, ()>> {

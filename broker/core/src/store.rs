@@ -24,9 +24,10 @@ mod tests;
 
 use partyline_plugin::database::Migrations;
 
-pub(crate) use journal::{Journal, Ticket, Together};
+pub(crate) use journal::{Journal, Ticket};
 pub(crate) use load::{Loaded, LoadedMessage, LoadedSession, load};
-pub(crate) use record::{QueueRecord, SessionNo, SessionRecord, Stage, WillRecord};
+pub(crate) use packet::encode;
+pub(crate) use record::{SessionRecord, Stage, WillRecord};
 pub(crate) use row::{Body, RetainedPlace, Row, SessionRows};
 pub(crate) use writer::Writer;
 

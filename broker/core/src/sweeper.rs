@@ -24,10 +24,7 @@ pub(crate) fn spawn(kernel: &Arc<Kernel>) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
             period.tick().await;
-            let due = work.registry.sweep(Instant::now(), coarse_secs());
-            for (session, will) in due {
-                work.publish_will(&session, will).await;
-            }
+            work.sweep();
         }
     });
 }

@@ -1,5 +1,6 @@
 //! The plugin: its parts, and what it registers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use partyline_plugin::{
     Audience, Authenticate, BrokerHandle, CancellationToken, Outlet, Plugin, PluginContext, Qos,
     Registrar, Tasks,
 };
-use partyline_protocol::names;
+use partyline_protocol::{AppKey, names};
 
 use crate::buckets::Buckets;
 use crate::directory::Directory;
@@ -52,6 +53,21 @@ impl std::fmt::Debug for AccountsPlugin {
     }
 }
 
+/// What an app left that was deleted while no broker ran goes now.
+async fn drop_deleted(broker: &BrokerHandle, directory: &Directory) -> anyhow::Result<()> {
+    let kept = broker.apps();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let apps = directory.apps().await?;
+    let apps: HashSet<AppKey> = apps.into_iter().map(|app| app.app_key).collect();
+    for app in kept.iter().filter(|app| !apps.contains(*app)) {
+        tracing::info!(%app, "the app was deleted meanwhile, and its sessions go");
+        broker.drop_app(app);
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Plugin for AccountsPlugin {
     const ID: &'static str = "accounts";
@@ -89,6 +105,7 @@ impl Plugin for AccountsPlugin {
             notices.clone(),
             connecting,
         );
+        drop_deleted(&broker, &directory).await?;
         // Read before there are connections: what changed earlier concerns none of them.
         let position = Position::at(store::read(&database).await?.newest_change().await?);
         let (issued, seen, turns) = (Arc::default(), Seen::default(), Turns::new());

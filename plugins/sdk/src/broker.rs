@@ -108,6 +108,9 @@ pub enum PublishError {
     /// It was to be retained, and the app has as many retained messages as it may.
     #[error("the app's limit of retained messages is reached")]
     RetainedFull,
+    /// It would have to be stored, and the database does not keep up. Try again later.
+    #[error("too much waits to be stored")]
+    Busy,
 }
 
 /// How to end a connection.
@@ -124,7 +127,8 @@ pub struct Kick {
 /// What the broker does for plugins. All of it is safe to call from any task.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
-    /// Routes a message by its topic to the sessions of one app. Returns when every target has it.
+    /// Routes a message by its topic to the sessions of one app. Returns when every target has it,
+    /// on disk where the session outlives the process, and so for what is retained.
     async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError>;
 
     /// Queues a message for one session, past the router.
@@ -181,4 +185,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Ends every connection of an app; its sessions, retained messages and queues are dropped.
     fn drop_app(&self, app: &AppKey);
+
+    /// The apps of which there are sessions or retained messages, also those of earlier runs: who
+    /// knows that one was deleted meanwhile drops it. The app of anonymous connections, which the
+    /// configuration names, is not among them.
+    fn apps(&self) -> Vec<AppKey>;
 }

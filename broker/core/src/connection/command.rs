@@ -84,7 +84,8 @@ impl Connection {
             // Before the client can hear of it and send the next.
             drop(running_now);
             if let Some(work) = work {
-                work.finish(version, result);
+                // What the command did is on disk; that its packet id is, the connection waits for.
+                let _ = work.finish(version, result);
             } else {
                 // Only this task sets the slot.
                 let _ = slot.set(result);

@@ -132,13 +132,22 @@ async fn join(
     } = admitted;
     let attachment = Arc::new(Attachment::new(info, terms.silence, coarse_secs()));
     let (registry, clean) = (&kernel.registry, connect.clean_start);
-    let attached = registry.attach(&attachment, &space, clean, terms.expiry, will);
-    let Attached {
-        session,
-        present,
-        previous_expiry,
-        will: old_will,
-    } = attached;
+    let (session, previous, mut ticket) = {
+        // A will that this connection makes due is published and gone in one transaction.
+        let _together = kernel.journal.together();
+        let attached = registry.attach(&attachment, &space, clean, terms.expiry, will);
+        let Attached {
+            session,
+            previous,
+            will,
+            gone,
+        } = attached;
+        if let Some(will) = will {
+            kernel.publish_will(&session, will);
+        }
+        (session, previous, gone)
+    };
+    let present = previous.is_some();
     if kernel.stopping.is_cancelled() {
         // The stop may have looked at all connections before this one was there.
         kernel.shut_down(&attachment);
@@ -147,22 +156,25 @@ async fn join(
         // So may the end of its app.
         kernel.end_of_app(&session);
     }
-    if let Some(will) = old_will {
-        kernel.publish_will(&session, will).await;
-    }
-    if present {
+    if let Some(previous) = previous {
         let asked = kernel.authorize_again(&session, &attachment.info()).await;
         if asked.is_err() {
-            let how = Detach {
-                publish_will: false,
-                expiry_secs: Some(previous_expiry),
-            };
-            let max_expiry = kernel.config.mqtt.max_session_expiry;
-            // There is no will, and the session is as it was.
-            let _ = registry.detach(&session, attachment.id, &how, max_expiry);
+            registry.put_back(&session, attachment.id, previous);
             let message = "the subscriptions cannot be checked now";
             return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
         }
+        ticket = registry.admitted(&session, attachment.id, previous.waits());
+    }
+    // The client is not told before that what was is over: it could come back.
+    if !kernel.stored(ticket).await {
+        let how = Detach {
+            publish_will: false,
+            expiry_secs: None,
+        };
+        let max_expiry = kernel.config.mqtt.max_session_expiry;
+        let _ = registry.detach(&session, attachment.id, &how, max_expiry);
+        let message = "the database does not answer";
+        return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
     }
     Ok(Joined {
         session,

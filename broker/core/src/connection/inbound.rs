@@ -5,6 +5,7 @@ use partyline_plugin::Reason;
 use super::Connection;
 use crate::codec::Answer;
 use crate::packet::{Packet, ProtocolError};
+use crate::session::Rel;
 use crate::sweeper::coarse_secs;
 
 /// Whether the connection goes on.
@@ -37,7 +38,7 @@ impl Connection {
                 Flow::Go => {}
                 end @ Flow::Disconnect { .. } => return Ok(end),
             }
-            self.pending.settle(&mut self.codec, &mut self.wire.output);
+            self.settle();
         }
         Ok(Flow::Go)
     }
@@ -88,16 +89,15 @@ impl Connection {
         let Some(mut state) = self.held() else {
             return;
         };
-        let known = state.outbound.on_pubrec(id, reason);
+        let release = state.outbound.on_pubrec(id, reason);
         drop(state);
-        if known {
-            self.codec
-                .ack(Answer::Rel, id, Reason::Success, &mut self.wire.output);
-        } else if !reason.is_error() {
-            let reason = Reason::PacketIdentifierNotFound;
-            self.codec
-                .ack(Answer::Rel, id, reason, &mut self.wire.output);
-        }
+        let reason = match release {
+            Some(Rel::Now) => Reason::Success,
+            Some(Rel::Unknown) => Reason::PacketIdentifierNotFound,
+            Some(Rel::Later) | None => return,
+        };
+        self.codec
+            .ack(Answer::Rel, id, reason, &mut self.wire.output);
     }
 
     fn on_pubrel(&mut self, id: u16) {
@@ -105,7 +105,15 @@ impl Connection {
             return;
         };
         let known = state.received.release(id);
+        // Until that is on disk the client may not use the id again: the next message would be
+        // taken for this one after a crash.
+        let rows = state.outbound.rows().filter(|_| known);
+        let ticket = rows.map(|rows| rows.release(id));
         drop(state);
+        if let Some(ticket) = ticket {
+            self.pending.releasing(id, ticket);
+            return;
+        }
         let reason = if known {
             Reason::Success
         } else {

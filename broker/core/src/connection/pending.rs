@@ -1,7 +1,8 @@
 //! Acknowledgements in the order of arrival ([MQTT-4.6.0-2] and following), over commands that
-//! finish in any order.
+//! finish in any order and messages that wait for the disk.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,8 @@ use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
 use tokio::time::Instant;
 
 use crate::codec::{Answer, Codec, encode_publish};
-use crate::session::Slot;
+use crate::session::{Attachment, Slot};
+use crate::store::{Journal, Ticket};
 
 /// Where and how a command is answered.
 #[derive(Debug)]
@@ -26,6 +28,12 @@ enum Work {
         reply: Option<ReplyTo>,
         deadline: Instant,
     },
+    /// It is done when the ticket's changes are on disk.
+    Storing {
+        reason: Reason,
+        ticket: Ticket,
+        deadline: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -38,6 +46,10 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Pending {
     entries: VecDeque<Entry>,
+    /// PUBCOMPs that wait for the disk: id, and until when.
+    releases: VecDeque<(Ticket, u16, Instant)>,
+    /// Which ticket the journal was asked to wake the connection at.
+    asked: Option<Ticket>,
     /// Messages that may be unacknowledged.
     limit: usize,
     timeout: Duration,
@@ -48,13 +60,15 @@ impl Pending {
         let timeout = Duration::from_secs(timeout_secs.into());
         Self {
             entries: VecDeque::new(),
+            releases: VecDeque::new(),
+            asked: None,
             limit: limit.into(),
             timeout,
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= self.limit
+        self.entries.len() >= self.limit || self.releases.len() >= self.limit
     }
 
     /// Whether a QoS 2 message with this id is still being worked on.
@@ -75,6 +89,25 @@ impl Pending {
         }
     }
 
+    /// A message whose work is done when the ticket's changes are on disk.
+    pub(super) fn storing(&mut self, id: u16, qos: Qos, reason: Reason, ticket: Ticket) {
+        if qos != Qos::AtMostOnce {
+            let deadline = Instant::now() + self.timeout;
+            let work = Work::Storing {
+                reason,
+                ticket,
+                deadline,
+            };
+            self.entries.push_back(Entry { id, qos, work });
+        }
+    }
+
+    /// A packet id that is free when the ticket's changes are on disk.
+    pub(super) fn releasing(&mut self, id: u16, ticket: Ticket) {
+        let deadline = Instant::now() + self.timeout;
+        self.releases.push_back((ticket, id, deadline));
+    }
+
     /// Work that goes on: a command, or a message that another connection of the session began.
     pub(super) fn running(&mut self, id: u16, qos: Qos, slot: Slot, reply: Option<ReplyTo>) {
         let deadline = Instant::now() + self.timeout;
@@ -86,36 +119,90 @@ impl Pending {
         self.entries.push_back(Entry { id, qos, work });
     }
 
-    /// When the oldest running command is too late.
+    /// When the oldest of what is waited for is too late.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.entries.iter().find_map(|entry| match &entry.work {
-            Work::Running { deadline, .. } => Some(*deadline),
+        let oldest = self.entries.iter().find_map(|entry| match &entry.work {
+            Work::Running { deadline, .. } | Work::Storing { deadline, .. } => Some(*deadline),
             Work::Done(_) => None,
-        })
+        });
+        let release = self.releases.front().map(|(.., deadline)| *deadline);
+        oldest.into_iter().chain(release).min()
     }
 
-    /// Writes the replies that are there, and the acknowledgements whose turn has come.
-    pub(super) fn settle(&mut self, codec: &mut Codec, output: &mut BytesMut) {
+    /// Writes the replies that are there, and the acknowledgements whose turn has come. The journal
+    /// wakes the connection for the next that wait for it.
+    pub(super) fn settle(
+        &mut self,
+        journal: &Journal,
+        attachment: &Arc<Attachment>,
+        codec: &mut Codec,
+        output: &mut BytesMut,
+    ) {
+        self.write_acknowledgements(journal, codec, output);
+        while let Some((ticket, id, _)) = self.releases.front()
+            && journal.is_committed(*ticket)
+        {
+            codec.ack(Answer::Comp, *id, Reason::Success, output);
+            self.releases.pop_front();
+        }
+        let next = match self.entries.front() {
+            Some(Entry {
+                work: Work::Storing { ticket, .. },
+                ..
+            }) => Some(*ticket),
+            _ => None,
+        };
+        let release = self.releases.front().map(|(ticket, ..)| *ticket);
+        let next = next.into_iter().chain(release).min();
+        if next != self.asked {
+            self.asked = next;
+            if let Some(ticket) = next {
+                journal.wake_at(ticket, attachment);
+            }
+        }
+    }
+
+    fn write_acknowledgements(
+        &mut self,
+        journal: &Journal,
+        codec: &mut Codec,
+        output: &mut BytesMut,
+    ) {
         for entry in &mut self.entries {
-            if let Work::Running { slot, reply, .. } = &mut entry.work
+            if let Work::Running {
+                slot,
+                reply,
+                deadline,
+            } = &mut entry.work
                 && let Some(result) = slot.get()
             {
                 if let Some(to) = reply.take() {
                     write_reply(codec, &to, result.payload.clone(), output);
                 }
-                entry.work = Work::Done(result.reason);
+                let (reason, deadline) = (result.reason, *deadline);
+                entry.work = if entry.qos == Qos::ExactlyOnce {
+                    // Its packet id may be on its way to the disk.
+                    let ticket = journal.latest();
+                    Work::Storing {
+                        reason,
+                        ticket,
+                        deadline,
+                    }
+                } else {
+                    Work::Done(reason)
+                };
             }
         }
-        while let Some(Entry {
-            work: Work::Done(reason),
-            id,
-            qos,
-        }) = self.entries.front()
-        {
+        while let Some(Entry { work, id, qos }) = self.entries.front() {
+            let reason = match work {
+                Work::Done(reason) => *reason,
+                Work::Storing { reason, ticket, .. } if journal.is_committed(*ticket) => *reason,
+                Work::Storing { .. } | Work::Running { .. } => return,
+            };
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, *reason, output),
-                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, *reason, output),
+                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, reason, output),
+                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, reason, output),
             }
             self.entries.pop_front();
         }

@@ -9,7 +9,9 @@ use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Verdict};
 use super::Connection;
 use crate::codec::check_response_topic;
 use crate::packet::{ProtocolError, Publish};
+use crate::router::Unrouted;
 use crate::session::{Arrival, InWork};
+use crate::store::Ticket;
 
 /// QoS 2 messages that a 3.x client may leave unreleased. It cannot be told of a limit, so this is
 /// far above the window that MQTT 5 clients are told.
@@ -74,7 +76,7 @@ impl Connection {
                     self.on_command(receipt, &message).await;
                     return Ok(());
                 }
-                self.route(message).await
+                return self.route(receipt, message);
             }
             Verdict::Consume => Reason::Success,
             Verdict::Reject(reason) => reason,
@@ -105,7 +107,11 @@ impl Connection {
                 let reply = self.reply_of(&publish.topic, publish.properties.as_deref());
                 self.pending.running(id, qos, slot, reply);
             }
-            Arrival::Done => self.pending.done(id, qos, Reason::Success),
+            Arrival::Done => {
+                // It may be on its way to the disk still.
+                let ticket = self.kernel.journal.latest();
+                self.pending.storing(id, qos, Reason::Success, ticket);
+            }
             Arrival::TooMany => {
                 let detail = format!("more than {limit} unreleased messages");
                 return Err(ProtocolError::new(Reason::ReceiveMaximumExceeded, detail));
@@ -114,45 +120,48 @@ impl Connection {
         Ok(None)
     }
 
-    /// Retains and routes a plain message.
-    async fn route(&mut self, mut message: Message) -> Reason {
+    /// Retains and routes a plain message. It is acknowledged when all of it that is to be stored
+    /// is on disk.
+    fn route(&mut self, receipt: Receipt, mut message: Message) -> Result<(), ProtocolError> {
         // What is kept longer than a write must not pin the read buffer.
         message.payload = bytes::Bytes::copy_from_slice(&message.payload);
+        let journal = Arc::clone(&self.kernel.journal);
+        // At QoS 2 the message and its packet id are stored together: with one and not the other it
+        // would come twice, or not at all.
+        let _together = (receipt.qos == Qos::ExactlyOnce).then(|| journal.together());
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
-        match space.publish(limits, message, Some(&self.session)).await {
-            Ok(()) => Reason::Success,
-            Err(full) => {
-                tracing::info!(session.device = %self.session.key, %full, "retained message refused");
-                Reason::QuotaExceeded
+        match space.publish(limits, message, Some(&self.session)) {
+            Ok(ticket) => self.acknowledge(receipt, Reason::Success, ticket),
+            Err(unrouted) => {
+                tracing::info!(session.device = %self.session.key, %unrouted, "a message was refused");
+                // A 3.x client cannot be told; it sends again what is not acknowledged.
+                let untold = !self.is_v5() && receipt.qos != Qos::AtMostOnce;
+                if untold && unrouted == Unrouted::Busy {
+                    let detail = unrouted.to_string();
+                    return Err(ProtocolError::new(Reason::QuotaExceeded, detail));
+                }
+                self.acknowledge(receipt, Reason::QuotaExceeded, None);
             }
         }
+        Ok(())
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
     pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
-        let Receipt { id, qos, work } = receipt;
-        if let Some(work) = work {
-            let payload = Bytes::new();
-            work.finish(self.codec.version(), CommandReply { payload, reason });
-        }
-        self.pending.done(id, qos, reason);
+        self.acknowledge(receipt, reason, None);
     }
-}
 
-impl crate::kernel::Kernel {
-    /// Publishes a will in its session's app.
-    pub(crate) async fn publish_will(
-        &self,
-        session: &Arc<crate::session::Session>,
-        will: crate::session::WillMessage,
-    ) {
-        let (limits, mut message) = (&self.config.limits, will.message);
-        if let Err(full) = session.space.publish(limits, message.clone(), None).await {
-            tracing::info!(session.device = %session.key, %full, "will published, not retained");
-            message.retain = false;
-            // What is not retained is not refused.
-            let _ = session.space.publish(limits, message, None).await;
+    /// The same, for when the ticket's changes are on disk.
+    fn acknowledge(&mut self, receipt: Receipt, reason: Reason, ticket: Option<Ticket>) {
+        let Receipt { id, qos, work } = receipt;
+        let own = work.and_then(|work| {
+            let payload = Bytes::new();
+            work.finish(self.codec.version(), CommandReply { payload, reason })
+        });
+        match ticket.max(own) {
+            Some(ticket) => self.pending.storing(id, qos, reason, ticket),
+            None => self.pending.done(id, qos, reason),
         }
     }
 }

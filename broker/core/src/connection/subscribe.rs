@@ -5,9 +5,19 @@ use std::collections::HashMap;
 use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{Qos, Reason};
 
-use super::{Connection, Refused};
+use super::{Connection, Refused, too_long};
 use crate::codec::answer_len;
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::store::Ticket;
+
+/// What a filter was granted.
+struct Granted {
+    qos: Qos,
+    /// The filter if it is one of outlets, which are opened after the SUBACK.
+    outlet: Option<TopicFilter>,
+    /// Of the subscription, in a session that is stored.
+    ticket: Option<Ticket>,
+}
 
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
@@ -30,14 +40,16 @@ impl Connection {
         let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
         let mut answers = HashMap::with_capacity(last.len());
         let mut outlets = Vec::new();
+        let mut ticket = None;
         for (at, (filter, options)) in subscribe.filters.iter().enumerate() {
             if last.get(&**filter) != Some(&at) {
                 continue;
             }
             tokio::task::consume_budget().await;
-            let answer = self.grant(filter, *options).await.map(|(qos, outlet)| {
-                outlets.extend(outlet);
-                qos
+            let answer = self.grant(filter, *options).await.map(|granted| {
+                outlets.extend(granted.outlet);
+                ticket = ticket.max(granted.ticket);
+                granted.qos
             });
             answers.insert(&**filter, answer);
         }
@@ -47,6 +59,9 @@ impl Connection {
             .map(|(filter, _)| answers.get(&**filter).copied())
             .map(|answer| answer.unwrap_or(Err(Reason::UnspecifiedError)))
             .collect();
+        if !self.kernel.stored(ticket).await {
+            return Err(too_long());
+        }
         self.codec
             .suback(subscribe.id, &codes, &mut self.wire.output);
         for filter in outlets {
@@ -55,12 +70,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The granted QoS, and the filter if it is one of outlets, which are opened after the SUBACK.
-    async fn grant(
-        &mut self,
-        filter: &str,
-        options: SubscribeOptions,
-    ) -> Result<(Qos, Option<TopicFilter>), Reason> {
+    async fn grant(&mut self, filter: &str, options: SubscribeOptions) -> Result<Granted, Reason> {
         let limits = self.kernel.config.limits.topic();
         let filter = TopicFilter::parse(filter, &limits).map_err(|_| Reason::TopicFilterInvalid)?;
         if filter.as_str().starts_with("$share/") {
@@ -68,7 +78,11 @@ impl Connection {
         }
         if filter.as_str().starts_with('$') {
             let qos = self.grant_outlets(&filter)?;
-            return Ok((qos, Some(filter)));
+            return Ok(Granted {
+                qos,
+                outlet: Some(filter),
+                ticket: None,
+            });
         }
         let (new, count) = {
             let subscriptions = &self.session.state().subscriptions;
@@ -95,6 +109,8 @@ impl Connection {
             .subscriptions
             .insert(filter.clone(), options)
             .is_none();
+        let rows = state.outbound.rows();
+        let ticket = rows.map(|rows| rows.subscribe(&filter, options));
         let space = &self.session.space;
         space.subscribe(&filter, &self.session, options);
         let wants_retained = match options.retain_handling {
@@ -105,7 +121,11 @@ impl Connection {
         if wants_retained {
             state.owed.add(space.retained.search(filter), options.qos);
         }
-        Ok((options.qos, None))
+        Ok(Granted {
+            qos: options.qos,
+            outlet: None,
+            ticket,
+        })
     }
 
     pub(super) async fn on_unsubscribe(
@@ -114,9 +134,15 @@ impl Connection {
     ) -> Result<(), ProtocolError> {
         self.check_answer(unsubscribe.filters.len())?;
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        let mut ticket = None;
         for filter in &unsubscribe.filters {
             tokio::task::consume_budget().await;
-            reasons.push(self.unsubscribe(filter).await);
+            let (reason, removed) = self.unsubscribe(filter).await;
+            reasons.push(reason);
+            ticket = ticket.max(removed);
+        }
+        if !self.kernel.stored(ticket).await {
+            return Err(too_long());
         }
         self.codec
             .unsuback(unsubscribe.id, &reasons, &mut self.wire.output);
@@ -133,29 +159,34 @@ impl Connection {
         Err(ProtocolError::new(Reason::PacketTooLarge, detail))
     }
 
-    async fn unsubscribe(&mut self, filter: &str) -> Reason {
+    /// The reason, and the ticket of a saved subscription's end.
+    async fn unsubscribe(&mut self, filter: &str) -> (Reason, Option<Ticket>) {
         let Ok(filter) = TopicFilter::parse(filter, &self.kernel.config.limits.topic()) else {
-            return Reason::TopicFilterInvalid;
+            return (Reason::TopicFilterInvalid, None);
         };
+        let mut ticket = None;
         let existed = if filter.as_str().starts_with('$') {
             self.leave_outlets(&filter).await
         } else {
             // Under the lock, so that the router says what the session does, also when another
             // connection takes over now.
             let Some(mut state) = self.held() else {
-                return Reason::UnspecifiedError;
+                return (Reason::UnspecifiedError, None);
             };
             state.owed.forget(&filter);
             let removed = state.subscriptions.remove(&filter);
             if removed.is_some() {
+                let rows = state.outbound.rows();
+                ticket = rows.map(|rows| rows.unsubscribe(&filter));
                 self.session.space.unsubscribe(&filter, &self.session);
             }
             removed.is_some()
         };
-        if existed {
+        let reason = if existed {
             Reason::Success
         } else {
             Reason::NoSubscriptionExisted
-        }
+        };
+        (reason, ticket)
     }
 }

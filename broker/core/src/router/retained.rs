@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use partyline_plugin::protocol::{TopicFilter, TopicName};
+use partyline_plugin::protocol::{AppKey, TopicFilter, TopicName};
 use tokio::time::Instant;
 
 use self::search::Step;
 use crate::config::LimitsConfig;
 use crate::session::Publication;
+use crate::store::{Journal, RetainedPlace, Ticket};
 
 pub(crate) use self::search::Search;
 
@@ -29,9 +30,12 @@ const FOUND_BYTES: usize = 64 * 1024;
 pub(crate) struct RetainedFull;
 
 /// Ordered by topic, so that a search can stop anywhere and go on from there. Bounded by count and
-/// bytes; what has expired makes room, and when that is not enough a new message is refused.
+/// bytes; what has expired makes room, and when that is not enough a new message is refused. All of
+/// it is in the journal too.
 #[derive(Debug)]
 pub(crate) struct Retained {
+    app: AppKey,
+    journal: Arc<Journal>,
     kept: RwLock<Kept>,
     max_messages: usize,
     max_bytes: usize,
@@ -45,6 +49,8 @@ struct Kept {
     bytes: usize,
     /// Messages that were ever kept.
     count: u64,
+    /// The app is gone: nothing is kept any more.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +58,7 @@ struct Entry {
     publication: Arc<Publication>,
     /// How many had been kept before it.
     number: u64,
+    place: RetainedPlace,
 }
 
 impl Entry {
@@ -73,22 +80,25 @@ pub(crate) struct Found {
 }
 
 impl Retained {
-    pub(super) fn new(limits: &LimitsConfig) -> Self {
+    pub(super) fn new(app: AppKey, limits: &LimitsConfig, journal: Arc<Journal>) -> Self {
         Self {
+            app,
+            journal,
             kept: RwLock::default(),
             max_messages: limits.retained_messages,
             max_bytes: limits.retained_bytes,
         }
     }
 
-    /// Keeps the message; an empty payload removes the topic's.
-    pub(super) fn store(&self, publication: &Arc<Publication>) -> Result<(), RetainedFull> {
+    /// Keeps the message; an empty payload removes the topic's. It lasts once the ticket's changes
+    /// are on disk.
+    pub(super) fn store(&self, publication: &Arc<Publication>) -> Result<Ticket, RetainedFull> {
         let topic = &publication.message.topic;
         let mut kept = self.kept.write();
         kept.drop_expired(Instant::now());
-        if publication.message.payload.is_empty() {
+        if publication.message.payload.is_empty() || kept.closed {
             kept.remove(topic);
-            return Ok(());
+            return Ok(self.journal.latest());
         }
         let old = kept.by_topic.get(topic.as_str()).map(Entry::cost);
         let count = kept.by_topic.len() + usize::from(old.is_none());
@@ -96,9 +106,29 @@ impl Retained {
         if count > self.max_messages || bytes > self.max_bytes {
             return Err(RetainedFull);
         }
-        kept.remove(topic);
-        kept.insert(Arc::clone(publication));
-        Ok(())
+        let place = kept.remove(topic);
+        let place = place.unwrap_or_else(|| RetainedPlace::new(&self.journal));
+        let ticket = place.put(&self.app, publication);
+        kept.insert(Arc::clone(publication), place);
+        // What is no packet reaches nobody, and is no loss.
+        Ok(ticket.unwrap_or_else(|| self.journal.latest()))
+    }
+
+    /// Keeps a message that was read from the store.
+    pub(crate) fn restore(&self, publication: Arc<Publication>, place: RetainedPlace) {
+        self.kept.write().insert(publication, place);
+    }
+
+    /// The app is gone, and all this with it.
+    pub(super) fn close(&self) {
+        let mut kept = self.kept.write();
+        kept.closed = true;
+        self.journal.drop_app(&self.app);
+        kept.expiring.clear();
+        kept.bytes = 0;
+        for entry in std::mem::take(&mut kept.by_topic).into_values() {
+            entry.place.forget();
+        }
     }
 
     /// Begins to look for the messages that are kept now and whose topic the filter matches.
@@ -140,7 +170,7 @@ impl Retained {
 }
 
 impl Kept {
-    fn insert(&mut self, publication: Arc<Publication>) {
+    fn insert(&mut self, publication: Arc<Publication>, place: RetainedPlace) {
         let topic = publication.message.topic.clone();
         if let Some(expires) = publication.expires() {
             self.expiring.insert((expires, topic.clone()));
@@ -148,20 +178,20 @@ impl Kept {
         let entry = Entry {
             publication,
             number: self.count,
+            place,
         };
         self.count += 1;
         self.bytes += entry.cost();
         self.by_topic.insert(topic, entry);
     }
 
-    fn remove(&mut self, topic: &TopicName) {
-        let Some(entry) = self.by_topic.remove(topic.as_str()) else {
-            return;
-        };
+    fn remove(&mut self, topic: &TopicName) -> Option<RetainedPlace> {
+        let entry = self.by_topic.remove(topic.as_str())?;
         self.bytes -= entry.cost();
         if let Some(expires) = entry.publication.expires() {
             self.expiring.remove(&(expires, topic.clone()));
         }
+        Some(entry.place)
     }
 
     fn drop_expired(&mut self, now: Instant) {

@@ -84,7 +84,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use partyline_plugin::protocol::{AppKey, ClientId};
-    use partyline_plugin::{DeviceKey, Owner, Qos};
+    use partyline_plugin::{Clock, DeviceKey, Owner, Qos};
     use proptest::prelude::*;
 
     use super::*;
@@ -92,11 +92,15 @@ mod tests {
     use crate::packet::{RetainHandling, SubscribeOptions};
     use crate::router::AppSpace;
     use crate::session::Commands;
+    use crate::store::Journal;
 
     fn sessions(count: usize) -> Vec<Arc<Session>> {
-        let space = Arc::new(AppSpace::new(&LimitsConfig::default()));
+        let app = AppKey::parse("aaaaaaaaaaaaaaaaaaaaaaaa").unwrap();
+        let journal = Arc::new(Journal::new(Clock::default()));
+        let space = AppSpace::new(app.clone(), &LimitsConfig::default(), journal);
+        let space = Arc::new(space);
         let key = DeviceKey {
-            app: AppKey::parse("aaaaaaaaaaaaaaaaaaaaaaaa").unwrap(),
+            app,
             owner: Owner::Device,
             client_id: ClientId::parse("one").unwrap(),
         };

@@ -7,6 +7,7 @@ use partyline_plugin::TrackedOutcome;
 use tokio::sync::oneshot;
 
 use super::Publication;
+use crate::store::{Row, Stage, Ticket};
 
 /// What the client's next acknowledgement of a message must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,16 @@ pub(super) enum Awaits {
     Rec,
     /// PUBCOMP.
     Comp,
+}
+
+impl Awaits {
+    pub(super) fn stage(self) -> Stage {
+        match self {
+            Self::Ack => Stage::Ack,
+            Self::Rec => Stage::Rec,
+            Self::Comp => Stage::Comp,
+        }
+    }
 }
 
 /// What was sent.
@@ -38,8 +49,35 @@ pub(super) struct Entry {
     pub(super) id: u16,
     pub(super) awaits: Awaits,
     pub(super) sent: Sent,
-    /// The connection that it was sent on has ended: it is to be sent again.
+    /// In a session that is stored.
+    row: Option<Box<Row>>,
+    /// What must be on disk before the next packet about it goes out.
+    pub(super) ticket: Option<Ticket>,
+    /// It was sent before, on this connection or another.
+    pub(super) dup: bool,
+    /// It is to be sent on this connection.
     again: bool,
+}
+
+impl Entry {
+    /// Whether what must be on disk is.
+    pub(super) fn is_ready(&self) -> bool {
+        match (&self.row, self.ticket) {
+            (Some(row), Some(ticket)) => row.is_committed(ticket),
+            _ => true,
+        }
+    }
+}
+
+/// What a PUBREC did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Release {
+    /// PUBREL is to follow now.
+    Now,
+    /// When this is on disk.
+    At(Ticket),
+    /// The id is not outstanding at QoS 2.
+    Unknown,
 }
 
 impl Sent {
@@ -76,6 +114,11 @@ impl InFlight {
         }
     }
 
+    /// Messages that were sent, or will be as soon as they may.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Messages that were sent on this connection.
     pub(super) fn outstanding(&self) -> usize {
         self.entries.len() - self.again
@@ -99,7 +142,31 @@ impl InFlight {
         self.again = self.entries.len();
     }
 
-    /// The oldest message that is to be sent again.
+    /// The session is not stored any more.
+    pub(super) fn forget_rows(&mut self) {
+        for entry in &mut self.entries {
+            (entry.row, entry.ticket) = (None, None);
+        }
+    }
+
+    /// Takes up what was in flight when the process ended, in the order of sending.
+    pub(super) fn restore(&mut self, id: u16, awaits: Awaits, sent: Sent, row: Box<Row>) {
+        self.bytes += sent.weight();
+        self.again += 1;
+        self.last_id = id;
+        self.entries.push_back(Entry {
+            id,
+            awaits,
+            sent,
+            row: Some(row),
+            ticket: None,
+            // Whether it was sent cannot be known.
+            dup: true,
+            again: true,
+        });
+    }
+
+    /// The oldest message that is to be sent, for the first time or again.
     pub(super) fn first_again(&self) -> Option<&Entry> {
         if self.again == 0 {
             return None;
@@ -107,11 +174,11 @@ impl InFlight {
         self.entries.iter().find(|entry| entry.again)
     }
 
-    /// It was sent again.
+    /// It was sent.
     pub(super) fn sent_again(&mut self, id: u16) {
         let entry = self.find(id).and_then(|at| self.entries.get_mut(at));
         if let Some(entry) = entry.filter(|entry| entry.again) {
-            entry.again = false;
+            (entry.again, entry.dup) = (false, true);
             self.again -= 1;
         }
     }
@@ -131,7 +198,15 @@ impl InFlight {
     }
 
     /// Takes the next free packet id for a message. The caller keeps the window far below 65,535.
-    pub(super) fn push(&mut self, awaits: Awaits, sent: Sent) -> u16 {
+    ///
+    /// At QoS 2 the id must be on disk before the client learns it: with another one after a crash
+    /// it would take the message for a new one. `None` if the message is to be sent later for that.
+    pub(super) fn push(
+        &mut self,
+        awaits: Awaits,
+        sent: Sent,
+        mut row: Option<Box<Row>>,
+    ) -> Option<u16> {
         let mut id = self.last_id;
         loop {
             id = id.checked_add(1).unwrap_or(1);
@@ -140,15 +215,21 @@ impl InFlight {
             }
         }
         self.last_id = id;
-        let again = false;
+        let stored = row.as_mut().map(|row| row.sent(id, awaits.stage()));
+        let ticket = stored.filter(|_| awaits == Awaits::Rec);
+        let again = ticket.is_some();
+        self.again += usize::from(again);
         self.bytes += sent.weight();
         self.entries.push_back(Entry {
             id,
             awaits,
             sent,
+            row,
+            ticket,
+            dup: !again,
             again,
         });
-        id
+        (!again).then_some(id)
     }
 
     fn find(&self, id: u16) -> Option<usize> {
@@ -163,18 +244,23 @@ impl InFlight {
             .flatten()
     }
 
-    /// A PUBREC came: the message now awaits PUBCOMP. False if the id is not outstanding at QoS 2.
-    pub(super) fn received(&mut self, id: u16) -> bool {
+    /// A PUBREC came: the message now awaits PUBCOMP. That must be on disk before PUBREL goes out:
+    /// a client that has released the id would take the message for a new one.
+    pub(super) fn received(&mut self, id: u16) -> Release {
         let entry = self.find(id).and_then(|at| self.entries.get_mut(at));
-        match entry {
-            Some(entry) if entry.awaits != Awaits::Ack => {
-                entry.awaits = Awaits::Comp;
-                // The client has it: only its packet id is still needed.
-                self.bytes -= entry.sent.weight();
-                entry.sent = Sent::Void;
-                true
-            }
-            _ => false,
+        let Some(entry) = entry.filter(|entry| entry.awaits != Awaits::Ack) else {
+            return Release::Unknown;
+        };
+        if entry.awaits == Awaits::Rec {
+            entry.awaits = Awaits::Comp;
+            entry.ticket = entry.row.as_mut().map(|row| row.received());
+            // The client has it: only its packet id is still needed.
+            self.bytes -= entry.sent.weight();
+            entry.sent = Sent::Void;
+        }
+        match entry.ticket {
+            Some(ticket) if !entry.is_ready() => Release::At(ticket),
+            _ => Release::Now,
         }
     }
 
@@ -184,6 +270,7 @@ impl InFlight {
             if drop(&mut entry.sent) {
                 self.bytes -= entry.sent.weight();
                 entry.sent = Sent::Void;
+                entry.row = None;
             }
         }
     }

@@ -4,6 +4,10 @@
 //! cannot hold up a reply or the inbox. Each lane is bounded by count and bytes. When the first is
 //! full, its newest message is dropped; what the second does stands at [`super::routed`]. What is
 //! dropped is counted, and nobody else waits for it.
+//!
+//! In a session that is stored, messages above QoS 0 have a row each. At QoS 1 nothing waits for the
+//! disk here: a crash can only repeat a message. At QoS 2 what the client is told next is on disk
+//! first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,10 +18,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Publication;
-use super::in_flight::{Awaits, InFlight, Sent};
+use super::in_flight::{Awaits, InFlight, Release, Sent};
 use super::routed::{Routed, RoutedLane};
 use crate::codec::{Frame, write_pubrel};
 use crate::config::LimitsConfig;
+use crate::store::{LoadedMessage, SessionRows, Stage, Ticket};
 
 /// What became of a message that was to wait.
 #[must_use]
@@ -90,6 +95,30 @@ pub(crate) struct Outbound {
     routed: RoutedLane,
     in_flight: InFlight,
     dropped: u64,
+    /// Its place in the store, if it is to outlive the process.
+    rows: Option<SessionRows>,
+    /// PUBRELs that wait for the disk, in the order of their PUBRECs.
+    releases: VecDeque<(Ticket, u16)>,
+}
+
+/// What a PUBREC is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rel {
+    Now,
+    /// By the queue, when it may.
+    Later,
+    /// The id is not outstanding.
+    Unknown,
+}
+
+/// What is still to be sent of what was sent before or is in flight already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Nothing,
+    /// Until this is on disk nothing may overtake it.
+    Waits(Ticket),
+    /// The client or the output takes no more.
+    NoRoom,
 }
 
 impl Outbound {
@@ -101,24 +130,85 @@ impl Outbound {
             routed: RoutedLane::default(),
             in_flight: InFlight::new(last_id),
             dropped: 0,
+            rows: None,
+            releases: VecDeque::new(),
         }
     }
 
-    /// Queues a routed message.
+    /// From now on it is stored.
+    pub(super) fn keep_in(&mut self, rows: SessionRows) {
+        self.rows = Some(rows);
+    }
+
+    /// It is not stored any more. The ticket is of that.
+    pub(super) fn forget_rows(&mut self) -> Option<Ticket> {
+        let ticket = self.rows.take()?.end();
+        self.routed.forget_rows();
+        self.in_flight.forget_rows();
+        Some(ticket)
+    }
+
+    pub(crate) fn rows(&self) -> Option<&SessionRows> {
+        self.rows.as_ref()
+    }
+
+    /// Takes up what was there when the process ended, in the order of sending.
+    pub(super) fn restore(&mut self, rows: SessionRows, queue: Vec<LoadedMessage>) {
+        self.rows = Some(rows);
+        for LoadedMessage {
+            publication,
+            record,
+            row,
+        } in queue
+        {
+            let retain = record.retain;
+            let awaits = match record.stage {
+                Stage::Waits => None,
+                Stage::Ack => Some(Awaits::Ack),
+                Stage::Rec => Some(Awaits::Rec),
+                Stage::Comp => Some(Awaits::Comp),
+            };
+            match (awaits, record.packet_id, publication) {
+                (Some(awaits), Some(id), publication) => {
+                    let plain = |publication| Sent::Plain {
+                        publication,
+                        retain,
+                    };
+                    let sent = publication.map_or(Sent::Void, plain);
+                    self.in_flight.restore(id, awaits, sent, row);
+                }
+                (None, None, Some(publication)) => self.routed.put(Routed {
+                    publication,
+                    qos: record.qos,
+                    retain,
+                    owed: false,
+                    row: Some(row),
+                }),
+                // The store reads no such row.
+                _ => {}
+            }
+        }
+    }
+
+    /// Queues a routed message. The ticket is of its row, if it has one.
     pub(crate) fn route(
         &mut self,
         limits: &LimitsConfig,
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
-    ) -> Enqueued {
+    ) -> (Enqueued, Option<Ticket>) {
         let routed = Routed {
             publication: Arc::clone(publication),
             qos,
             retain,
             owed: false,
+            row: None,
         };
-        self.routed.push(limits, routed)
+        match self.routed.push(limits, routed) {
+            Enqueued::Waiting => (Enqueued::Waiting, self.store_newest()),
+            Enqueued::Full => (Enqueued::Full, None),
+        }
     }
 
     /// Queues a retained message for a new subscription. The caller bounds how many wait.
@@ -128,7 +218,21 @@ impl Outbound {
             qos,
             retain: true,
             owed: true,
+            row: None,
         });
+        // Nobody was promised it yet; but its packet id must not be forgotten later.
+        let _ = self.store_newest();
+    }
+
+    /// Gives the newest message its row.
+    fn store_newest(&mut self) -> Option<Ticket> {
+        let (rows, routed) = (self.rows.as_mut()?, self.routed.back_mut()?);
+        if routed.qos == Qos::AtMostOnce {
+            return None;
+        }
+        let (row, ticket) = rows.queue(&routed.publication, routed.qos, routed.retain, &[])?;
+        routed.row = Some(row);
+        Some(ticket)
     }
 
     /// Retained messages for new subscriptions that wait here.
@@ -160,17 +264,44 @@ impl Outbound {
         Enqueued::Waiting
     }
 
-    /// Writes what may be sent now.
-    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) {
-        if !self.send_again(fill, output) {
-            return;
+    /// Writes what may be sent now. There is more to send when the ticket's changes are on disk.
+    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) -> Option<Ticket> {
+        let release = self.send_releases(output);
+        loop {
+            if self.send_again(fill, output) == Again::NoRoom {
+                return release;
+            }
+            while output.len() < fill.high_water && self.fill_direct(fill, output) {}
+            if !self.routed.is_empty() {
+                let now = Instant::now();
+                while output.len() < fill.high_water && self.fill_routed(fill, now, output) {}
+            }
+            if self.in_flight.first_again().is_none() {
+                return release;
+            }
+            // Some began to wait for the disk.
+            match self.send_again(fill, output) {
+                Again::Waits(ticket) => {
+                    return Some(release.map_or(ticket, |release| release.min(ticket)));
+                }
+                Again::NoRoom => return release,
+                // Not any more, and others may have waited for them.
+                Again::Nothing => {}
+            }
         }
-        while output.len() < fill.high_water && self.fill_direct(fill, output) {}
-        if self.routed.is_empty() {
-            return;
+    }
+
+    /// Writes the PUBRELs that may go out now; returns what the next one waits for.
+    fn send_releases(&mut self, output: &mut BytesMut) -> Option<Ticket> {
+        while let Some((ticket, id)) = self.releases.front() {
+            let rows = self.rows.as_ref();
+            if rows.is_some_and(|rows| !rows.is_committed(*ticket)) {
+                return Some(*ticket);
+            }
+            write_pubrel(*id, output);
+            self.releases.pop_front();
         }
-        let now = Instant::now();
-        while output.len() < fill.high_water && self.fill_routed(fill, now, output) {}
+        None
     }
 
     fn has_credit(&self, fill: Fill) -> bool {
@@ -193,10 +324,10 @@ impl Outbound {
             return true;
         }
         if guarantee.has_id() {
-            let id = self
-                .in_flight
-                .push(Awaits::Ack, Sent::Tracked(guarantee.sender()));
-            frame.write(Qos::AtLeastOnce, id, false, false, output);
+            let sent = Sent::Tracked(guarantee.sender());
+            if let Some(id) = self.in_flight.push(Awaits::Ack, sent, None) {
+                frame.write(Qos::AtLeastOnce, id, false, false, output);
+            }
         } else {
             frame.write(Qos::AtMostOnce, 0, false, false, output);
         }
@@ -207,7 +338,15 @@ impl Outbound {
         let Some(next) = self.routed.front() else {
             return false;
         };
-        let has_credit = || self.has_credit(fill) && self.in_flight.has_room(fill.window_bytes);
+        // Some may wait for the disk. They have their turn first, but others may begin to wait.
+        let waiting = self.in_flight.first_again().is_some();
+        if waiting && !(next.qos == Qos::ExactlyOnce && next.row.is_some()) {
+            return false;
+        }
+        let has_credit = || {
+            self.in_flight.len() < usize::from(fill.window)
+                && self.in_flight.has_room(fill.window_bytes)
+        };
         if next.qos != Qos::AtMostOnce && !has_credit() {
             return false;
         }
@@ -215,6 +354,7 @@ impl Outbound {
             publication,
             qos,
             retain,
+            row,
             ..
         }) = self.routed.pop()
         else {
@@ -237,25 +377,27 @@ impl Outbound {
             Qos::AtLeastOnce => Awaits::Ack,
             Qos::ExactlyOnce => Awaits::Rec,
         };
-        let id = self.in_flight.push(
-            awaits,
-            Sent::Plain {
-                publication,
-                retain,
-            },
-        );
-        frame.write(qos, id, retain, false, output);
+        let sent = Sent::Plain {
+            publication,
+            retain,
+        };
+        if let Some(id) = self.in_flight.push(awaits, sent, row) {
+            frame.write(qos, id, retain, false, output);
+        }
         true
     }
 
     /// Writes again what the last connection left unacknowledged, in the order in which it was
-    /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]). True when nothing of it is left.
-    fn send_again(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+    /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]), and what has waited for the disk.
+    fn send_again(&mut self, fill: Fill, output: &mut BytesMut) -> Again {
         while let Some(entry) = self.in_flight.first_again() {
             if output.len() >= fill.high_water {
-                return false;
+                return Again::NoRoom;
             }
-            let id = entry.id;
+            if let Some(ticket) = entry.ticket.filter(|_| !entry.is_ready()) {
+                return Again::Waits(ticket);
+            }
+            let (id, dup) = (entry.id, entry.dup);
             let qos = match entry.awaits {
                 Awaits::Comp => {
                     write_pubrel(id, output);
@@ -266,7 +408,7 @@ impl Outbound {
                 Awaits::Rec => Qos::ExactlyOnce,
             };
             if !self.has_credit(fill) {
-                return false;
+                return Again::NoRoom;
             }
             let frame = match &entry.sent {
                 Sent::Plain {
@@ -279,13 +421,13 @@ impl Outbound {
                 Sent::Tracked(_) | Sent::Void => None,
             };
             if let Some((frame, retain)) = frame {
-                frame.write(qos, id, retain, true, output);
+                frame.write(qos, id, retain, dup, output);
                 self.in_flight.sent_again(id);
             } else {
                 self.in_flight.forget(id);
             }
         }
-        true
+        Again::Nothing
     }
 
     /// PUBACK. An id that is not outstanding is ignored: it is a late one.
@@ -297,13 +439,30 @@ impl Outbound {
         }
     }
 
-    /// PUBREC. True if a PUBREL is to follow.
-    pub(crate) fn on_pubrec(&mut self, id: u16, reason: Reason) -> bool {
+    /// PUBREC. `None` if no PUBREL is to follow.
+    pub(crate) fn on_pubrec(&mut self, id: u16, reason: Reason) -> Option<Rel> {
         if reason.is_error() {
             self.in_flight.finish(id, Awaits::Rec);
-            return false;
+            return None;
         }
-        self.in_flight.received(id)
+        Some(match self.in_flight.received(id) {
+            Release::Now if self.releases.is_empty() => Rel::Now,
+            Release::Unknown => Rel::Unknown,
+            later => {
+                let ticket = match later {
+                    Release::At(ticket) => ticket,
+                    // It keeps its place behind those that wait.
+                    _ => self
+                        .releases
+                        .back()
+                        .map_or(Ticket::NOW, |(ticket, _)| *ticket),
+                };
+                if !self.releases.iter().any(|(_, one)| *one == id) {
+                    self.releases.push_back((ticket, id));
+                }
+                Rel::Later
+            }
+        })
     }
 
     /// PUBCOMP.
@@ -314,6 +473,8 @@ impl Outbound {
     /// The connection ended: plugins' deliveries and QoS 0 go, the rest waits for the next one.
     pub(crate) fn detach(&mut self) {
         self.drop_direct();
+        // The next connection sends them again.
+        self.releases.clear();
         self.in_flight.detach();
         self.routed.keep(|routed| routed.qos != Qos::AtMostOnce);
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use partyline_plugin::{CommandReply, ProtocolVersion, Reason};
 
 use super::Session;
+use crate::store::Ticket;
 
 /// Where work leaves its result, for every connection that waits to acknowledge it.
 pub(crate) type Slot = Arc<OnceLock<CommandReply>>;
@@ -38,6 +39,12 @@ pub(crate) enum Arrival {
 pub(crate) struct Received(HashMap<u16, Progress>);
 
 impl Received {
+    /// Takes up what was done and not released when the process ended.
+    pub(super) fn restore(&mut self, ids: Vec<u16>) {
+        self.0
+            .extend(ids.into_iter().map(|id| (id, Progress::Done)));
+    }
+
     /// PUBREL. False if there is nothing to release.
     pub(crate) fn release(&mut self, id: u16) -> bool {
         let done = matches!(self.0.get(&id), Some(Progress::Done));
@@ -86,7 +93,9 @@ impl InWork {
 
     /// Leaves the result for who repeats the message and wakes the connection that may wait for
     /// it. MQTT 5: a PUBREC with an error frees the packet id at once; 3.1.1 knows no such PUBREC.
-    pub(crate) fn finish(self, version: ProtocolVersion, result: CommandReply) {
+    /// The ticket is of the packet id, in a session that is stored.
+    pub(crate) fn finish(self, version: ProtocolVersion, result: CommandReply) -> Option<Ticket> {
+        let mut ticket = None;
         let mut state = self.session.state();
         let holder = state.attachment.clone();
         // It is acknowledged on the connection that is there now.
@@ -97,6 +106,8 @@ impl InWork {
         if let Some(progress) = self.slot_in(&mut state.received) {
             if holds {
                 *progress = Progress::Done;
+                let rows = state.outbound.rows();
+                ticket = rows.map(|rows| rows.receive(self.id));
             } else {
                 // Free before the client hears of it, since it may use the id again at once.
                 state.received.0.remove(&self.id);
@@ -109,6 +120,7 @@ impl InWork {
         if let Some(holder) = holder {
             holder.signal.wake();
         }
+        ticket
     }
 
     /// This message's own entry, if it is in work still.

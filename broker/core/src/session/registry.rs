@@ -8,9 +8,10 @@ use partyline_plugin::{DeviceKey, Reason, SessionId, SessionInfo, UserLogin};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::state::State;
-use super::{Attachment, Commands, Owed, Session, Stop, WillMessage};
+use super::state::{Detached, State};
+use super::{Attachment, Commands, Owed, Previous, Session, Stop, WillMessage};
 use crate::router::AppSpace;
+use crate::store::Ticket;
 
 type UserKey = (AppKey, Username);
 
@@ -27,12 +28,21 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) session: Arc<Session>,
-    /// Whether saved state was there.
-    pub(crate) present: bool,
-    /// The session's expiry before this connection.
-    pub(crate) previous_expiry: u32,
+    /// What was before, if saved state was there.
+    pub(crate) previous: Option<Previous>,
     /// The will of the connection that was taken over, now due.
     pub(crate) will: Option<WillMessage>,
+    /// A stored session is gone for this one once this is on disk: before, it could come back.
+    pub(crate) gone: Option<Ticket>,
+}
+
+/// Gives a fresh session to its connection.
+fn begin(session: &Arc<Session>, give: impl FnOnce(&Arc<Session>, &mut State) -> Previous) {
+    let mut state = session.state();
+    give(session, &mut state);
+    if state.expiry_secs > 0 {
+        session.begin_to_store(&mut state);
+    }
 }
 
 /// How a connection left.
@@ -57,20 +67,20 @@ impl Registry {
         let (key, registration) = (&info.device, &info.principal.registration);
         let give = |session: &Arc<Session>, state: &mut State| {
             self.index(session, attachment);
-            state.attach(attachment, expiry_secs, will);
+            state.attach(attachment, expiry_secs, will)
         };
         let fresh = |commands| {
             let (key, registration) = (key.clone(), registration.clone());
             Arc::new(Session::new(key, registration, Arc::clone(space), commands))
         };
-        let mut previous_expiry = 0;
-        let (session, present, old_will) = match self.devices.entry(key.clone()) {
+        let mut closing = None;
+        let (session, previous, old_will) = match self.devices.entry(key.clone()) {
             Entry::Vacant(entry) => {
                 let commands = self.commands.remove(key).map(|(_, commands)| commands);
                 let session = fresh(commands.unwrap_or_default());
-                give(&session, &mut session.state());
+                begin(&session, give);
                 entry.insert(Arc::clone(&session));
-                (session, false, None)
+                (session, None, None)
             }
             Entry::Occupied(mut entry) => {
                 let old = Arc::clone(entry.get());
@@ -82,26 +92,66 @@ impl Registry {
                     && state.expiry_secs > 0
                     && old.registration == *registration;
                 let old_will = self.take_over(&mut state, goes_on);
-                previous_expiry = state.expiry_secs;
                 if goes_on {
-                    give(&old, &mut state);
+                    let previous = give(&old, &mut state);
                     drop(state);
-                    (old, true, old_will)
+                    (old, Some(previous), old_will)
                 } else {
+                    state.ended = true;
                     drop(state);
-                    old.close();
                     let session = fresh(Arc::clone(&old.commands));
-                    give(&session, &mut session.state());
+                    begin(&session, give);
                     entry.insert(Arc::clone(&session));
-                    (session, false, old_will)
+                    closing = Some(old);
+                    (session, None, old_will)
                 }
             }
         };
+        // Many subscriptions take their time, in which other devices must not wait.
+        let gone = closing.and_then(|old| old.close());
         Attached {
             session,
-            present,
-            previous_expiry,
+            previous,
             will: old_will,
+            gone,
+        }
+    }
+
+    /// Stores that a connection took the session up, when nothing can refuse it any more. The ticket
+    /// is of what must be on disk before the client is told: a will that is not due any more, or the
+    /// end of what was stored.
+    pub(crate) fn admitted(
+        &self,
+        session: &Session,
+        id: SessionId,
+        waited: bool,
+    ) -> Option<Ticket> {
+        let mut state = session.held_by(id)?;
+        if state.expiry_secs == 0 {
+            return state.outbound.forget_rows();
+        }
+        session.save(&state).filter(|_| waited)
+    }
+
+    /// Parts a connection that is refused from the session that it took up, which is as before.
+    pub(crate) fn put_back(&self, session: &Session, id: SessionId, previous: Previous) {
+        let mut state = session.state();
+        let Some(attachment) = state.attachment.take_if(|attachment| attachment.id == id) else {
+            return;
+        };
+        self.unindex(&attachment);
+        state.outbound.detach();
+        state.put_back(previous, &session.space);
+        session.save(&state);
+    }
+
+    /// Takes up a session that was read from the store.
+    pub(crate) fn restore(&self, session: Arc<Session>) {
+        let twin = self.devices.insert(session.key.clone(), session);
+        if let Some(twin) = twin {
+            // It cannot be; but then it must not come back for ever.
+            tracing::error!(session.device = %twin.key, "a session was stored twice");
+            twin.close();
         }
     }
 
@@ -142,7 +192,7 @@ impl Registry {
         let attachment = state.attachment.take_if(|attachment| attachment.id == id)?;
         self.unindex(&attachment);
         state.outbound.detach();
-        state.detached = Some(Instant::now());
+        state.detached = Some(Detached::now());
         if let Some(expiry_secs) = how.expiry_secs {
             state.expiry_secs = expiry_secs.min(max_expiry_secs);
         }
@@ -160,6 +210,9 @@ impl Registry {
             state.will = None;
         }
         let due = state.will.take_if(|will| over || will.delay_secs == 0);
+        if !over {
+            session.save(&state);
+        }
         drop(state);
         if over {
             self.remove(session);
@@ -179,22 +232,6 @@ impl Registry {
             }
         }
         self.remove(session);
-    }
-
-    /// Ends a session whose time is over, unless a connection has taken it up meanwhile. Returns
-    /// its will.
-    fn expire(&self, session: &Arc<Session>, now: Instant) -> Option<WillMessage> {
-        let will = {
-            let mut state = session.state();
-            let time = state.detached_for(now);
-            if state.ended || !time.is_some_and(|time| state.is_over(time)) {
-                return None;
-            }
-            state.ended = true;
-            state.will.take()
-        };
-        self.remove(session);
-        will
     }
 
     fn remove(&self, session: &Arc<Session>) {
@@ -286,24 +323,22 @@ impl Registry {
         of_app.map(|entry| Arc::clone(entry.value())).collect()
     }
 
-    /// Takes the will of every session, due or not.
-    pub(crate) fn take_wills(&self) -> Vec<(Arc<Session>, WillMessage)> {
-        let mut wills = Vec::new();
-        for entry in &self.devices {
-            let will = entry.state().will.take();
-            wills.extend(will.map(|will| (Arc::clone(entry.value()), will)));
-        }
-        wills
+    /// The sessions that have a will, due or not.
+    pub(crate) fn with_wills(&self) -> Vec<Arc<Session>> {
+        let with_will = self.devices.iter();
+        with_will
+            .filter(|entry| entry.state().will.is_some())
+            .map(|entry| Arc::clone(entry.value()))
+            .collect()
     }
 
-    /// Looks at every session once: ends silent connections and expired sessions, and returns the
-    /// wills that became due, each with its session.
-    pub(crate) fn sweep(&self, now: Instant, now_secs: u32) -> Vec<(Arc<Session>, WillMessage)> {
+    /// Looks at every session once: ends silent connections, and returns the sessions that have
+    /// expired or whose will became due, to be settled.
+    pub(crate) fn sweep(&self, now: Instant, now_secs: u32) -> Vec<Arc<Session>> {
         self.commands.retain(|_, commands| commands.matter(now));
         let mut due = Vec::new();
-        let mut expired = Vec::new();
         for entry in &self.devices {
-            let mut state = entry.state();
+            let state = entry.state();
             if let Some(attachment) = &state.attachment {
                 attachment.end_if_silent(now_secs);
                 continue;
@@ -311,34 +346,49 @@ impl Registry {
             let Some(time) = state.detached_for(now) else {
                 continue;
             };
-            let delay_over = |will: &mut WillMessage| time.as_secs() >= will.delay_secs.into();
-            if state.is_over(time) {
-                expired.push(Arc::clone(entry.value()));
-            } else if let Some(will) = state.will.take_if(delay_over) {
-                due.push((Arc::clone(entry.value()), will));
+            if state.is_over(time) || state.will_is_due(time) {
+                due.push(Arc::clone(entry.value()));
             }
         }
-        for session in expired {
-            let will = self.expire(&session, now);
-            due.extend(will.map(|will| (session, will)));
-        }
         due
+    }
+
+    /// Ends a session if its time is over, and returns its will if that is due.
+    pub(crate) fn settle(&self, session: &Arc<Session>, now: Instant) -> Option<WillMessage> {
+        let will = {
+            let mut state = session.state();
+            let time = state.detached_for(now).filter(|_| !state.ended)?;
+            if !state.is_over(time) {
+                if !state.will_is_due(time) {
+                    return None;
+                }
+                let will = state.will.take();
+                session.save(&state);
+                return will;
+            }
+            state.ended = true;
+            state.will.take()
+        };
+        self.remove(session);
+        will
     }
 }
 
 impl Session {
-    /// Takes it out of the router for good.
-    fn close(self: &Arc<Self>) {
-        let filters = {
+    /// Takes it out of the router for good, and out of the store if it was there.
+    fn close(self: &Arc<Self>) -> Option<Ticket> {
+        let (filters, gone) = {
             let mut state = self.state();
             state.ended = true;
+            let gone = state.outbound.forget_rows();
             state.outbound.detach();
             (state.owed, state.place) = (Owed::default(), None);
-            std::mem::take(&mut state.subscriptions)
+            (std::mem::take(&mut state.subscriptions), gone)
         };
         for filter in filters.keys() {
             self.space.unsubscribe(filter, self);
         }
+        gone
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{Enqueued, Publication};
 use crate::config::LimitsConfig;
+use crate::store::Row;
 
 #[derive(Debug)]
 pub(super) struct Routed {
@@ -21,6 +22,8 @@ pub(super) struct Routed {
     /// A retained message that a subscription asked for. The store holds it anyway and only some
     /// are taken at once, so it does not count.
     pub(super) owed: bool,
+    /// In a session that is stored, above QoS 0.
+    pub(super) row: Option<Box<Row>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,6 +72,18 @@ impl RoutedLane {
     /// How many of the waiting messages are owed.
     pub(super) fn owed(&self) -> usize {
         self.owed
+    }
+
+    /// The newest message.
+    pub(super) fn back_mut(&mut self) -> Option<&mut Routed> {
+        self.entries.back_mut()
+    }
+
+    /// The session is not stored any more.
+    pub(super) fn forget_rows(&mut self) {
+        for routed in &mut self.entries {
+            routed.row = None;
+        }
     }
 
     pub(super) fn front(&self) -> Option<&Routed> {

@@ -16,12 +16,40 @@ use super::{Attachment, Commands, Enqueued, Fill, Outbound, Owed, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
+use crate::store::{self, LoadedSession, SessionRecord, SessionRows, Ticket, WillRecord};
 
 /// A will, ready to be published.
 #[derive(Debug, Clone)]
 pub(crate) struct WillMessage {
     pub(crate) message: Message,
     pub(crate) delay_secs: u32,
+}
+
+/// Since when a session has no connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Detached {
+    since: Instant,
+    /// How long it had had none when the process began.
+    before: Duration,
+}
+
+impl Detached {
+    pub(super) fn now() -> Self {
+        Self {
+            since: Instant::now(),
+            before: Duration::ZERO,
+        }
+    }
+}
+
+/// What a connection that takes a session up changes at once, to be put back if it is refused.
+#[derive(Debug)]
+pub(crate) struct Previous {
+    expiry_secs: u32,
+    /// None if there was a connection.
+    detached: Option<Detached>,
+    place: Option<OwnedSemaphorePermit>,
+    will: Option<WillMessage>,
 }
 
 /// One session of one device.
@@ -48,13 +76,20 @@ pub(crate) struct State {
     /// How long it is kept without a connection, seconds.
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
-    pub(crate) detached: Option<Instant>,
+    pub(super) detached: Option<Detached>,
     /// Its place among the app's sessions without a connection.
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// Published when the connection ends without a DISCONNECT.
     pub(crate) will: Option<WillMessage>,
     /// Replaced or expired; nothing is queued any more.
     pub(crate) ended: bool,
+}
+
+impl Previous {
+    /// Whether a will waited to become due.
+    pub(crate) fn waits(&self) -> bool {
+        self.will.is_some()
+    }
 }
 
 impl State {
@@ -64,12 +99,22 @@ impl State {
         attachment: &Arc<Attachment>,
         expiry_secs: u32,
         will: Option<WillMessage>,
-    ) {
+    ) -> Previous {
         self.attachment = Some(Arc::clone(attachment));
-        self.expiry_secs = expiry_secs;
-        self.detached = None;
-        self.place = None;
-        self.will = will;
+        Previous {
+            expiry_secs: std::mem::replace(&mut self.expiry_secs, expiry_secs),
+            detached: self.detached.take(),
+            place: self.place.take(),
+            will: std::mem::replace(&mut self.will, will),
+        }
+    }
+
+    /// Takes the session from a connection that was refused; all is as it was before.
+    pub(super) fn put_back(&mut self, previous: Previous, space: &AppSpace) {
+        self.expiry_secs = previous.expiry_secs;
+        self.detached = previous.detached.or_else(|| Some(Detached::now()));
+        self.place = previous.place.or_else(|| space.place());
+        self.will = previous.will;
     }
 
     /// Drops the messages whose topic no subscription covers any more.
@@ -82,8 +127,14 @@ impl State {
 
     /// How long it has been without a connection; `None` if it has one.
     pub(super) fn detached_for(&self, now: Instant) -> Option<Duration> {
-        let since = self.detached.filter(|_| self.attachment.is_none())?;
-        Some(now.saturating_duration_since(since))
+        let Detached { since, before } = self.detached.filter(|_| self.attachment.is_none())?;
+        Some(now.saturating_duration_since(since) + before)
+    }
+
+    /// Whether its will is to be published after so long without a connection.
+    pub(super) fn will_is_due(&self, time: Duration) -> bool {
+        let delay = self.will.as_ref().map(|will| u64::from(will.delay_secs));
+        delay.is_some_and(|delay| time.as_secs() >= delay)
     }
 
     /// Whether it is over after so long without a connection.
@@ -120,6 +171,89 @@ impl Session {
         }
     }
 
+    /// A session as it was when the process ended. Who was connected then is not any more.
+    pub(crate) fn restored(loaded: LoadedSession, space: Arc<AppSpace>) -> Arc<Self> {
+        let LoadedSession {
+            record,
+            rows,
+            will,
+            subscriptions,
+            queue,
+            received,
+        } = loaded;
+        let commands = Arc::new(Commands::default());
+        let session = Arc::new(Self::new(record.key, record.registration, space, commands));
+        let now_ms = session.space.journal.now_ms();
+        let before = now_ms.saturating_sub(record.detached_ms.unwrap_or(now_ms));
+        {
+            let mut state = session.state();
+            state.expiry_secs = record.expiry_secs;
+            state.detached = Some(Detached {
+                since: Instant::now(),
+                before: Duration::from_millis(u64::try_from(before).unwrap_or_default()),
+            });
+            // A limit that was lowered since takes nothing away.
+            state.place = session.space.place();
+            state.will = will;
+            state.outbound.restore(rows, queue);
+            state.received.restore(received);
+            for (filter, options) in subscriptions {
+                session.space.subscribe(&filter, &session, options);
+                state.subscriptions.insert(filter, options);
+            }
+            if record.detached_ms.is_none() {
+                session.save(&state);
+            }
+        }
+        session
+    }
+
+    /// From now on the session is stored.
+    pub(super) fn begin_to_store(&self, state: &mut State) {
+        let rows = SessionRows::new(&self.space.journal);
+        rows.save(self.record(state), true);
+        state.outbound.keep_in(rows);
+    }
+
+    /// Stores what has changed of the session itself, if it is stored.
+    pub(crate) fn save(&self, state: &State) -> Option<Ticket> {
+        let rows = state.outbound.rows()?;
+        Some(rows.save(self.record(state), false))
+    }
+
+    fn record(&self, state: &State) -> SessionRecord {
+        let detached = state.detached_for(Instant::now());
+        let will = state.will.as_ref().and_then(|will| {
+            Some(WillRecord {
+                packet: store::encode(&will.message)?,
+                delay_secs: will.delay_secs,
+            })
+        });
+        SessionRecord {
+            key: self.key.clone(),
+            registration: self.registration.clone(),
+            expiry_secs: state.expiry_secs,
+            detached_ms: detached.map(|time| {
+                let ago = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+                self.space.journal.now_ms().saturating_sub(ago)
+            }),
+            will,
+        }
+    }
+
+    /// Takes its will, due or not.
+    pub(crate) fn take_will(&self) -> Option<WillMessage> {
+        let mut state = self.state();
+        let will = state.will.take()?;
+        self.save(&state);
+        Some(will)
+    }
+
+    /// Whether it outlives the process.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.state().outbound.rows().is_some()
+    }
+
     /// Never held over an await, and never while another session's is held.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
@@ -144,23 +278,28 @@ impl Session {
             // Under the session's lock: what is retained later is also queued later.
             owed.advance(&self.space.retained, outbound);
         }
-        outbound.fill(fill, output);
-        !owed.is_empty() && outbound.owed() == 0
+        let next = outbound.fill(fill, output);
+        let more = !owed.is_empty() && outbound.owed() == 0;
+        if let (Some(ticket), Some(attachment)) = (next, &state.attachment) {
+            self.space.journal.wake_at(ticket, attachment);
+        }
+        more
     }
 
-    /// Queues a routed message and wakes the connection.
+    /// Queues a routed message and wakes the connection. The ticket is of its row, if the session is
+    /// stored.
     pub(crate) fn route(
         &self,
         limits: &LimitsConfig,
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
-    ) {
+    ) -> Option<Ticket> {
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return;
+            return None;
         }
-        let queued = state.outbound.route(limits, publication, qos, retain);
+        let (queued, ticket) = state.outbound.route(limits, publication, qos, retain);
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }
@@ -168,5 +307,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
+        ticket
     }
 }

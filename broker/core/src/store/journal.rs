@@ -25,6 +25,8 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) struct Ticket(u64);
 
 impl Ticket {
+    /// Of nothing: it is on disk.
+    pub(crate) const NOW: Self = Self(0);
     /// Of a change that was not taken.
     const NEVER: Self = Self(u64::MAX);
 }

@@ -209,6 +209,9 @@ impl Drop for Body {
     }
 }
 
+/// No row has this number.
+const NOWHERE: i64 = 0;
+
 /// The row of a retained message. One that is dropped goes.
 #[derive(Debug)]
 pub(crate) struct RetainedPlace {
@@ -228,6 +231,11 @@ impl RetainedPlace {
         Self { journal, no }
     }
 
+    /// It goes with all of its app.
+    pub(crate) fn forget(mut self) {
+        self.no = NOWHERE;
+    }
+
     /// The topic's message is this one now.
     pub(crate) fn put(&self, app: &AppKey, publication: &Publication) -> Option<Ticket> {
         let stored = self.journal.stored(publication)?;
@@ -240,6 +248,8 @@ impl RetainedPlace {
 
 impl Drop for RetainedPlace {
     fn drop(&mut self) {
-        self.journal.put_retained(self.no, None);
+        if self.no != NOWHERE {
+            self.journal.put_retained(self.no, None);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use partyline_plugin::services::UserState;
 use partyline_plugin::{AuthVerdict, Reason};
-use partyline_protocol::{Done, KickReason, names};
+use partyline_protocol::{AppKey, Done, KickReason, names};
 use serde_json::json;
 
 use crate::support::{World, eventually, read_notice, user};
@@ -14,8 +14,19 @@ crate::support::database::on_both! {
     a_deleted_user_is_kicked_and_their_stream_forgotten,
     a_stream_that_can_not_forget_keeps_no_other_waiting,
     a_deleted_app_is_dropped_and_its_streams_forgotten,
+    an_app_deleted_while_nobody_ran_is_dropped_at_the_next_start,
     the_accounts_service_notices_changes_of_other_processes,
     a_deleted_users_own_devices_end_also_where_nobody_is_logged_in,
+}
+
+async fn an_app_deleted_while_nobody_ran_is_dropped_at_the_next_start() {
+    let world = World::new().await;
+    let gone = AppKey::parse("aaaaaaaaaaaaaaaaaaaaaaaa").unwrap();
+    world
+        .broker
+        .keep(&[gone.clone(), world.app.app_key.clone()]);
+    world.build_again().await;
+    assert_eq!(world.broker.dropped_apps(), [gone]);
 }
 
 async fn a_changed_password_ends_every_login() {

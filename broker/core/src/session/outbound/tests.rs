@@ -29,7 +29,7 @@ fn outbound_with(messages: &[(&'static str, Qos)]) -> Outbound {
             *qos,
             false,
         );
-        assert_eq!(queued, Enqueued::Waiting);
+        assert_eq!(queued, (Enqueued::Waiting, None));
     }
     outbound
 }
@@ -77,7 +77,7 @@ fn sends_no_more_than_the_window_and_goes_on_after_an_ack() {
 fn resends_in_order_with_dup_and_pubrel_for_what_was_received() {
     let mut outbound = outbound_with(&[("a", Qos::AtLeastOnce), ("b", Qos::ExactlyOnce)]);
     filled(&mut outbound);
-    assert!(outbound.on_pubrec(2, Reason::Success));
+    assert_eq!(outbound.on_pubrec(2, Reason::Success), Some(Rel::Now));
     outbound.detach();
     let sent = filled(&mut outbound);
     assert_eq!(sent, [(0x3a, 1, "a".to_owned()), (0x62, 2, String::new())]);
@@ -127,7 +127,9 @@ fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
 }
 
 fn queue(outbound: &mut Outbound, limits: &LimitsConfig, message: &Arc<Publication>) -> Enqueued {
-    outbound.route(limits, message, message.message.qos, false)
+    outbound
+        .route(limits, message, message.message.qos, false)
+        .0
 }
 
 fn payloads(outbound: &mut Outbound) -> Vec<String> {
@@ -236,7 +238,7 @@ fn unacknowledged_bytes_close_the_window() {
     assert_eq!(next(&mut outbound), [(0x34, 2, "b".to_owned())]);
     assert!(next(&mut outbound).is_empty());
     // With PUBREC the message itself is done with.
-    assert!(outbound.on_pubrec(2, Reason::Success));
+    assert_eq!(outbound.on_pubrec(2, Reason::Success), Some(Rel::Now));
     assert_eq!(next(&mut outbound), [(0x32, 3, "c".to_owned())]);
 }
 
@@ -308,7 +310,7 @@ proptest! {
             }
             if !exactly {
                 outbound.on_puback(id, Reason::Success);
-            } else if outbound.on_pubrec(id, Reason::Success) {
+            } else if outbound.on_pubrec(id, Reason::Success) == Some(Rel::Now) {
                 wire.push_back((0x62, id, String::new()));
             }
         }

@@ -1,8 +1,9 @@
 use partyline_plugin::protocol::{Class, ClientId};
-use partyline_plugin::{Owner, Principal, ProtocolVersion, Role};
+use partyline_plugin::{Clock, Owner, Principal, ProtocolVersion, Role};
 
 use super::*;
 use crate::config::LimitsConfig;
+use crate::store::Journal;
 
 fn attachment(id: u64) -> Arc<Attachment> {
     let user = UserLogin {
@@ -28,7 +29,9 @@ fn attachment(id: u64) -> Arc<Attachment> {
 #[test]
 fn a_takeover_leaves_no_connection_behind() {
     let registry = Registry::default();
-    let space = Arc::new(AppSpace::new(&LimitsConfig::default()));
+    let app = attachment(0).info().device.app.clone();
+    let journal = Arc::new(Journal::new(Clock::default()));
+    let space = Arc::new(AppSpace::new(app, &LimitsConfig::default(), journal));
     for round in 0..5000 {
         let both = [attachment(2 * round), attachment(2 * round + 1)];
         std::thread::scope(|scope| {

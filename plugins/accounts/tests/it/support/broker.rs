@@ -27,6 +27,8 @@ struct Inner {
     kicks: Vec<(SessionId, Kick)>,
     delivered: Vec<(SessionHandle, Outgoing)>,
     dropped: Vec<AppKey>,
+    /// Of which it has something from an earlier run.
+    kept: Vec<AppKey>,
 }
 
 impl TestBroker {
@@ -48,6 +50,11 @@ impl TestBroker {
         ));
         inner.sessions.insert(id, Arc::clone(&session));
         session
+    }
+
+    /// It has something of these apps from an earlier run.
+    pub(crate) fn keep(&self, apps: &[AppKey]) {
+        self.inner.lock().kept.extend_from_slice(apps);
     }
 
     pub(crate) fn close(&self, session: SessionId) {
@@ -157,5 +164,9 @@ impl Broker for TestBroker {
         let mut inner = self.inner.lock();
         inner.sessions.retain(|_, session| session.app() != app);
         inner.dropped.push(app.clone());
+    }
+
+    fn apps(&self) -> Vec<AppKey> {
+        self.inner.lock().kept.clone()
     }
 }

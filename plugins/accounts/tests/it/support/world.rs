@@ -35,7 +35,7 @@ pub(crate) struct World {
     hook: Arc<dyn Authenticate>,
     tasks: Tasks,
     stop: CancellationToken,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An accepted connection and what it was told.
@@ -114,8 +114,23 @@ impl World {
             hook,
             tasks,
             stop,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Builds the plugin once more, as at the next start.
+    pub(crate) async fn build_again(&self) {
+        let cx = PluginContext::new(
+            BrokerHandle::new(Arc::clone(&self.broker) as Arc<dyn Broker>),
+            self.database.clone(),
+            Services::default(),
+            Tasks::default(),
+            self.clock.clone(),
+            self.folder.path().into(),
+            Duration::from_secs(10),
+        );
+        let built = AccountsPlugin::build(cx, Config::for_test()).await;
+        drop(built.unwrap());
     }
 
     /// A directory of another process on the same database.

@@ -148,4 +148,8 @@ impl Broker for FakeBroker {
     }
 
     fn drop_app(&self, _app: &AppKey) {}
+
+    fn apps(&self) -> Vec<AppKey> {
+        Vec::new()
+    }
 }

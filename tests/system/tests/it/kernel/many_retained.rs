@@ -213,7 +213,7 @@ async fn a_filter_repeated_in_a_packet_is_one_and_those_above_the_limit_are_refu
 async fn an_app_has_only_so_many_bytes_of_them() {
     let broker = broker_with(|config| {
         config.limits.packet_bytes = 4000;
-        config.limits.retained_bytes = 8000;
+        config.limits.retained_bytes = 8200;
     })
     .await;
     for version in VERSIONS {
