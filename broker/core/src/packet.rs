@@ -1,6 +1,7 @@
 //! MQTT packets as the kernel sees them, the same for every protocol version.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
@@ -91,7 +92,6 @@ pub(crate) struct Publish {
 #[derive(Debug)]
 pub(crate) struct Subscribe {
     pub(crate) id: u16,
-    pub(crate) has_subscription_id: bool,
     pub(crate) filters: Vec<(Box<str>, SubscribeOptions)>,
 }
 
@@ -102,6 +102,8 @@ pub(crate) struct SubscribeOptions {
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) retain_handling: RetainHandling,
+    /// The identifier of the SUBSCRIBE, at most 268,435,455 (MQTT 5 §3.8.2.1.2).
+    pub(crate) subscription_id: Option<NonZeroU32>,
 }
 
 /// When retained messages are sent for a subscription (MQTT 5 §3.8.3.1).

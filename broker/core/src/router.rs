@@ -22,7 +22,7 @@ use trie::Trie;
 
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
-use crate::session::{Publication, Session};
+use crate::session::{Matched, Publication, Session};
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
@@ -32,6 +32,7 @@ const STRIPES: usize = 64;
 pub(crate) struct Subscriber {
     session: Arc<Session>,
     options: SubscribeOptions,
+    matched: Option<Arc<Matched>>,
 }
 
 /// One app's topics. No topic of one app can reach another: each has a router of its own.
@@ -89,6 +90,7 @@ impl AppSpace {
         let subscriber = Subscriber {
             session: Arc::clone(session),
             options,
+            matched: Matched::of(&options),
         };
         if filter.is_wildcard() {
             if self.wildcards.write().insert(filter.as_str(), subscriber) {
@@ -143,9 +145,14 @@ impl AppSpace {
             return Ok(());
         }
         let publication = kept.unwrap_or_else(|| Arc::new(Publication::new(message)));
-        for Subscriber { session, options } in targets {
+        for target in targets {
+            let Subscriber {
+                session,
+                options,
+                matched,
+            } = target;
             let retain = retain && options.retain_as_published;
-            session.route(limits, &publication, qos.min(options.qos), retain);
+            session.route(limits, &publication, qos.min(options.qos), retain, matched);
         }
         Ok(())
     }
@@ -187,7 +194,8 @@ impl AppSpace {
     }
 }
 
-/// One entry a session: the highest QoS, and retain as published if any filter asks for it.
+/// One entry a session: the highest QoS, retain as published if any filter asks for it, and the
+/// identifiers of all ([MQTT-3.3.4-3]).
 fn merge(targets: &mut SmallVec<[Subscriber; 4]>) {
     targets.sort_unstable_by_key(|one| Arc::as_ptr(&one.session));
     targets.dedup_by(|next, kept| {
@@ -195,6 +203,7 @@ fn merge(targets: &mut SmallVec<[Subscriber; 4]>) {
         if same {
             kept.options.qos = Qos::max(kept.options.qos, next.options.qos);
             kept.options.retain_as_published |= next.options.retain_as_published;
+            Matched::merge(&mut kept.matched, next.matched.take());
         }
         same
     });

@@ -3,6 +3,7 @@
 mod attachment;
 mod commands;
 mod in_flight;
+mod matched;
 mod outbound;
 mod owed;
 mod publication;
@@ -13,6 +14,7 @@ mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use commands::{Commands, Pace};
+pub(crate) use matched::Matched;
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
 pub(crate) use owed::Owed;
 pub(crate) use publication::Publication;

@@ -197,7 +197,6 @@ fn from_v3(packet: v3::Packet) -> Result<Packet, FrameError> {
             topic_filters,
         } => Packet::Subscribe(Subscribe {
             id: packet_id.get(),
-            has_subscription_id: false,
             filters: topic_filters
                 .into_iter()
                 .map(|(filter, qos)| {
@@ -206,6 +205,7 @@ fn from_v3(packet: v3::Packet) -> Result<Packet, FrameError> {
                         no_local: false,
                         retain_as_published: false,
                         retain_handling: RetainHandling::Always,
+                        subscription_id: None,
                     };
                     Ok((text(&filter)?, options))
                 })
@@ -250,7 +250,6 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, FrameError> {
         },
         v5::Packet::Subscribe(subscribe) => Packet::Subscribe(Subscribe {
             id: subscribe.packet_id.get(),
-            has_subscription_id: subscribe.id.is_some(),
             filters: subscribe
                 .topic_filters
                 .into_iter()
@@ -265,6 +264,7 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, FrameError> {
                         no_local: options.no_local,
                         retain_as_published: options.retain_as_published,
                         retain_handling,
+                        subscription_id: subscribe.id,
                     };
                     Ok((text(&filter)?, options))
                 })

@@ -11,13 +11,6 @@ use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, 
 
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
-        if subscribe.has_subscription_id {
-            let reason = Reason::SubscriptionIdentifiersNotSupported;
-            return Err(ProtocolError::new(
-                reason,
-                "subscription identifiers are not available",
-            ));
-        }
         if subscribe.filters.is_empty() {
             return Err(ProtocolError::new(
                 Reason::ProtocolError,
@@ -103,7 +96,7 @@ impl Connection {
             RetainHandling::Never => false,
         };
         if wants_retained {
-            state.owed.add(space.retained.search(filter), options.qos);
+            state.owed.add(space.retained.search(filter), options);
         }
         Ok((options.qos, None))
     }

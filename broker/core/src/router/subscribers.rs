@@ -35,7 +35,7 @@ impl Subscribers {
     pub(super) fn put(&mut self, subscriber: Subscriber) -> bool {
         let place = self.place(&subscriber.session);
         if let Some(present) = place.and_then(|at| self.list.get_mut(at)) {
-            present.options = subscriber.options;
+            *present = subscriber;
             return false;
         }
         if let Some(places) = &mut self.places {
@@ -125,9 +125,14 @@ mod tests {
                         no_local: false,
                         retain_as_published: false,
                         retain_handling: RetainHandling::Always,
+                        subscription_id: None,
                     };
                     let session = Arc::clone(session);
-                    let new = subscribers.put(Subscriber { session, options });
+                    let new = subscribers.put(Subscriber {
+                        session,
+                        options,
+                        matched: None,
+                    });
                     prop_assert_eq!(new, expected.insert(number));
                 }
             }

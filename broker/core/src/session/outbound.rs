@@ -13,10 +13,10 @@ use partyline_plugin::{ProtocolVersion, Qos, Reason, TrackedOutcome};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Publication;
 use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
-use crate::codec::{Frame, write_pubrel};
+use super::{Matched, Publication};
+use crate::codec::{Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
 
 /// What became of a message that was to wait.
@@ -77,9 +77,8 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    fn fits(&self, frame: &Frame) -> bool {
-        self.max_packet
-            .is_none_or(|max| frame.len() <= max as usize)
+    fn fits(&self, length: usize) -> bool {
+        length <= self.max_packet.map_or(LONGEST_PACKET, |max| max as usize)
     }
 }
 
@@ -111,22 +110,30 @@ impl Outbound {
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     ) -> Enqueued {
         let routed = Routed {
             publication: Arc::clone(publication),
             qos,
             retain,
+            matched,
             owed: false,
         };
         self.routed.push(limits, routed)
     }
 
     /// Queues a retained message for a new subscription. The caller bounds how many wait.
-    pub(super) fn route_owed(&mut self, publication: Arc<Publication>, qos: Qos) {
+    pub(super) fn route_owed(
+        &mut self,
+        publication: Arc<Publication>,
+        qos: Qos,
+        matched: Option<Arc<Matched>>,
+    ) {
         self.routed.put(Routed {
             publication,
             qos,
             retain: true,
+            matched,
             owed: true,
         });
     }
@@ -188,14 +195,14 @@ impl Outbound {
             return false;
         };
         self.direct_bytes -= frame.len();
-        if !fill.fits(&frame) {
+        if !fill.fits(frame.len()) {
             guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
         if guarantee.has_id() {
-            let id = self
-                .in_flight
-                .push(Awaits::Ack, Sent::Tracked(guarantee.sender()));
+            let id = self.in_flight.next_id();
+            let sent = Sent::Tracked(guarantee.sender());
+            self.in_flight.push(id, Awaits::Ack, sent);
             frame.write(Qos::AtLeastOnce, id, false, false, output);
         } else {
             frame.write(Qos::AtMostOnce, 0, false, false, output);
@@ -215,6 +222,7 @@ impl Outbound {
             publication,
             qos,
             retain,
+            matched,
             ..
         }) = self.routed.pop()
         else {
@@ -225,26 +233,27 @@ impl Outbound {
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
-        let Some(frame) = frame.filter(|frame| fill.fits(frame)) else {
+        let extra = extra(matched.as_ref());
+        let Some(frame) = frame.filter(|frame| fill.fits(frame.len_with(extra))) else {
             self.dropped += 1;
             return true;
         };
         let awaits = match qos {
             Qos::AtMostOnce => {
-                frame.write(qos, 0, retain, false, output);
+                frame.write_with(extra, qos, 0, retain, false, output);
                 return true;
             }
             Qos::AtLeastOnce => Awaits::Ack,
             Qos::ExactlyOnce => Awaits::Rec,
         };
-        let id = self.in_flight.push(
-            awaits,
-            Sent::Plain {
-                publication,
-                retain,
-            },
-        );
-        frame.write(qos, id, retain, false, output);
+        let id = self.in_flight.next_id();
+        frame.write_with(extra, qos, id, retain, false, output);
+        let sent = Sent::Plain {
+            publication,
+            retain,
+            matched,
+        };
+        self.in_flight.push(id, awaits, sent);
         true
     }
 
@@ -272,14 +281,18 @@ impl Outbound {
                 Sent::Plain {
                     publication,
                     retain,
-                } => publication
-                    .frame(fill.version == ProtocolVersion::V5, qos, Instant::now())
-                    .filter(|frame| fill.fits(frame))
-                    .map(|frame| (frame, *retain)),
+                    matched,
+                } => {
+                    let extra = extra(matched.as_ref());
+                    publication
+                        .frame(fill.version == ProtocolVersion::V5, qos, Instant::now())
+                        .filter(|frame| fill.fits(frame.len_with(extra)))
+                        .map(|frame| (frame, *retain, extra))
+                }
                 Sent::Tracked(_) | Sent::Void => None,
             };
-            if let Some((frame, retain)) = frame {
-                frame.write(qos, id, retain, true, output);
+            if let Some((frame, retain, extra)) = frame {
+                frame.write_with(extra, qos, id, retain, true, output);
                 self.in_flight.sent_again(id);
             } else {
                 self.in_flight.forget(id);
@@ -350,6 +363,13 @@ impl Outbound {
     #[cfg(test)]
     pub(crate) fn outstanding(&self) -> Vec<u16> {
         self.in_flight.iter().map(|entry| entry.id).collect()
+    }
+}
+
+fn extra(matched: Option<&Arc<Matched>>) -> Extra<'_> {
+    Extra {
+        ids: Matched::ids(matched),
+        alias: None,
     }
 }
 

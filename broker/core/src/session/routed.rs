@@ -10,7 +10,7 @@ use std::sync::Arc;
 use partyline_plugin::Qos;
 use tokio::time::Instant;
 
-use super::{Enqueued, Publication};
+use super::{Enqueued, Matched, Publication};
 use crate::config::LimitsConfig;
 
 #[derive(Debug)]
@@ -18,9 +18,16 @@ pub(super) struct Routed {
     pub(super) publication: Arc<Publication>,
     pub(super) qos: Qos,
     pub(super) retain: bool,
+    pub(super) matched: Option<Arc<Matched>>,
     /// A retained message that a subscription asked for. The store holds it anyway and only some
     /// are taken at once, so it does not count.
     pub(super) owed: bool,
+}
+
+impl Routed {
+    fn weight(&self) -> usize {
+        self.publication.weight() + Matched::weight(self.matched.as_ref())
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,7 +83,7 @@ impl RoutedLane {
     }
 
     pub(super) fn push(&mut self, limits: &LimitsConfig, routed: Routed) -> Enqueued {
-        let weight = routed.publication.weight();
+        let weight = routed.weight();
         if !self.load.has_room(limits, weight) {
             self.drop_expired(Instant::now());
             self.make_room(limits, weight);
@@ -118,7 +125,7 @@ impl RoutedLane {
             self.owed += 1;
             return;
         }
-        let weight = routed.publication.weight();
+        let weight = routed.weight();
         self.load.add(weight);
         if routed.qos == Qos::AtMostOnce {
             self.unassured.add(weight);
@@ -132,7 +139,7 @@ impl RoutedLane {
             self.owed -= 1;
             return;
         }
-        let weight = routed.publication.weight();
+        let weight = routed.weight();
         self.load.take(weight);
         if routed.qos == Qos::AtMostOnce {
             self.unassured.take(weight);

@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
-use super::{Attachment, Commands, Enqueued, Fill, Outbound, Owed, Publication};
+use super::{Attachment, Commands, Enqueued, Fill, Matched, Outbound, Owed, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -155,12 +155,15 @@ impl Session {
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     ) {
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
             return;
         }
-        let queued = state.outbound.route(limits, publication, qos, retain);
+        let queued = state
+            .outbound
+            .route(limits, publication, qos, retain, matched);
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }

@@ -17,6 +17,7 @@ mod session;
 mod slow;
 mod stop;
 mod subscribe;
+mod subscription_ids;
 mod transport;
 mod websocket;
 mod will;
@@ -33,6 +34,7 @@ mod property {
     pub(super) const CONTENT_TYPE: u8 = 0x03;
     pub(super) const RESPONSE_TOPIC: u8 = 0x08;
     pub(super) const CORRELATION_DATA: u8 = 0x09;
+    pub(super) const SUBSCRIPTION_ID: u8 = 0x0b;
     pub(super) const SESSION_EXPIRY: u8 = 0x11;
     pub(super) const ASSIGNED_CLIENT_ID: u8 = 0x12;
     pub(super) const SERVER_KEEP_ALIVE: u8 = 0x13;

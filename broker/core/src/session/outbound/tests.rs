@@ -28,6 +28,7 @@ fn outbound_with(messages: &[(&'static str, Qos)]) -> Outbound {
             &publication(payload, *qos),
             *qos,
             false,
+            None,
         );
         assert_eq!(queued, Enqueued::Waiting);
     }
@@ -127,7 +128,7 @@ fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
 }
 
 fn queue(outbound: &mut Outbound, limits: &LimitsConfig, message: &Arc<Publication>) -> Enqueued {
-    outbound.route(limits, message, message.message.qos, false)
+    outbound.route(limits, message, message.message.qos, false, None)
 }
 
 fn payloads(outbound: &mut Outbound) -> Vec<String> {

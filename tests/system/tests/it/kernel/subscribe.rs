@@ -224,16 +224,3 @@ async fn a_session_has_only_so_many_subscriptions() {
     }
     broker.stop().await;
 }
-
-#[tokio::test]
-async fn a_subscription_identifier_is_not_available() {
-    let broker = broker().await;
-    let mut client = client(&broker, Version::V5, "one").await;
-    client
-        .send_packet(0x82, b"\x00\x01\x02\x0b\x05\x00\x01a\x00")
-        .await
-        .unwrap();
-    assert_eq!(client.disconnected().await.unwrap(), 0xa1);
-    client.closed().await.unwrap();
-    broker.stop().await;
-}

@@ -310,7 +310,7 @@ pub(super) const ONLY_V5: &[Broken] = &[
     (
         "SUBSCRIBE with subscription identifier 0",
         b"\x82\x09\x00\x01\x02\x0b\x00\x00\x01a\x00",
-        MALFORMED,
+        PROTOCOL,
     ),
     (
         "SUBSCRIBE with a property of PUBLISH",
