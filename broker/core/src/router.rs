@@ -1,6 +1,7 @@
 //! The topic space of one app: who subscribes to what, and what is retained.
 
 mod retained;
+mod shared;
 mod subscribers;
 mod trie;
 
@@ -17,17 +18,18 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use retained::{Retained, RetainedFull, Search};
+use shared::Shared;
 use subscribers::Subscribers;
-use trie::Trie;
+use trie::{Leaf, Trie};
 
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
-use crate::session::{Matched, Publication, Session};
+use crate::session::{Matched, Orphan, Publication, Session};
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
 
-/// A session under one filter.
+/// A session under one filter, which may be shared.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
     session: Arc<Session>,
@@ -39,9 +41,11 @@ pub(crate) struct Subscriber {
 #[derive(Debug)]
 pub(crate) struct AppSpace {
     exact: DashMap<TopicFilter, Subscribers>,
-    wildcards: RwLock<Trie>,
+    wildcards: RwLock<Trie<Subscribers>>,
     /// Lets a publish skip the trie where there is none.
     wildcard_count: AtomicUsize,
+    shared: Shared,
+    limits: LimitsConfig,
     pub(crate) retained: Retained,
     /// The app is gone.
     closed: AtomicBool,
@@ -59,6 +63,8 @@ impl AppSpace {
             exact: DashMap::new(),
             wildcards: RwLock::default(),
             wildcard_count: AtomicUsize::new(0),
+            shared: Shared::default(),
+            limits: limits.clone(),
             retained: Retained::new(limits),
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
@@ -90,10 +96,12 @@ impl AppSpace {
         let subscriber = Subscriber {
             session: Arc::clone(session),
             options,
-            matched: Matched::of(&options),
+            matched: Matched::of(filter, &options),
         };
-        if filter.is_wildcard() {
-            if self.wildcards.write().insert(filter.as_str(), subscriber) {
+        if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.subscribe(filter, &topics, subscriber);
+        } else if filter.is_wildcard() {
+            if self.wildcards.write().leaf(filter.as_str()).put(subscriber) {
                 self.wildcard_count.fetch_add(1, Ordering::Release);
             }
         } else {
@@ -106,8 +114,13 @@ impl AppSpace {
 
     /// Takes a subscription away.
     pub(crate) fn unsubscribe(&self, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.unsubscribe(filter, &topics, session);
+            return;
+        }
         if filter.is_wildcard() {
-            if self.wildcards.write().remove(filter.as_str(), session) {
+            let mut trie = self.wildcards.write();
+            if trie.take(filter.as_str(), |subscribers| subscribers.take(session)) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
             }
             return;
@@ -141,10 +154,14 @@ impl AppSpace {
             None
         };
         let targets = self.targets(topic.as_str(), from);
-        if targets.is_empty() {
+        let groups = self.shared.matching(topic.as_str());
+        if targets.is_empty() && groups.is_empty() {
             return Ok(());
         }
         let publication = kept.unwrap_or_else(|| Arc::new(Publication::new(message)));
+        for group in groups {
+            group.dispatch(limits, &publication, retain);
+        }
         for target in targets {
             let Subscriber {
                 session,
@@ -155,6 +172,33 @@ impl AppSpace {
             session.route(limits, &publication, qos.min(options.qos), retain, matched);
         }
         Ok(())
+    }
+
+    /// Hands messages of shared subscriptions, which a session is not to get any more, to others of
+    /// their groups.
+    pub(crate) fn dispatch_again(&self, orphans: Vec<Orphan>) {
+        if self.is_closed() {
+            return;
+        }
+        for orphan in orphans {
+            let Orphan {
+                publication,
+                retain,
+                share,
+            } = orphan;
+            let group = match share.share() {
+                Ok(Some((_, topics))) => self.shared.group(&share, &topics),
+                _ => None,
+            };
+            let taken =
+                group.is_some_and(|group| group.dispatch(&self.limits, &publication, retain));
+            if !taken {
+                tracing::debug!(
+                    filter = share.as_str(),
+                    "nobody of the group is left to take a message"
+                );
+            }
+        }
     }
 
     fn keep(&self, mut message: Message) -> Result<Arc<Publication>, RetainedFull> {
@@ -183,10 +227,8 @@ impl AppSpace {
             targets.extend(subscribers.iter().filter(|one| wanted(one)).cloned());
         }
         if self.wildcard_count.load(Ordering::Acquire) > 0 {
-            self.wildcards.read().matching(topic, |subscriber| {
-                if wanted(subscriber) {
-                    targets.push(subscriber.clone());
-                }
+            self.wildcards.read().matching(topic, |subscribers| {
+                targets.extend(subscribers.iter().filter(|one| wanted(one)).cloned());
             });
             merge(&mut targets);
         }

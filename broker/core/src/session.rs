@@ -14,10 +14,10 @@ mod state;
 
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use commands::{Commands, Pace};
-pub(crate) use matched::Matched;
+pub(crate) use matched::{Matched, Orphan, SHARE};
 pub(crate) use outbound::{Enqueued, Fill, Guarantee, Outbound};
 pub(crate) use owed::Owed;
 pub(crate) use publication::Publication;
 pub(crate) use received::{Arrival, InWork, Slot};
 pub(crate) use registry::{Attached, Detach, Registry};
-pub(crate) use state::{Session, State, WillMessage};
+pub(crate) use state::{Offer, Session, State, WillMessage};

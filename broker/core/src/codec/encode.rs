@@ -41,7 +41,6 @@ impl Codec {
                         .unwrap_or(NonZeroU16::MIN),
                     max_packet_size: Some(connack.max_packet_size),
                     assigned_client_id: connack.assigned_client_id.map(Into::into),
-                    shared_subscription_available: false,
                     server_keepalive_sec: connack.server_keep_alive,
                     user_properties: connack
                         .user_properties

@@ -65,14 +65,19 @@ impl Refused {
 }
 
 impl HookTable {
-    /// Whether a session may subscribe to a plain filter; denied unless a plugin allows it.
+    /// Whether a session may subscribe to a plain filter, which may be shared; denied unless a plugin
+    /// allows it.
     pub(crate) async fn may_subscribe(
         &self,
         info: &SessionInfo,
         filter: &TopicFilter,
         qos: Qos,
     ) -> Result<(), Refused> {
-        let request = SubscribeRequest::new(filter.clone(), None, qos);
+        let (share, filter) = match filter.share() {
+            Ok(Some((share, topics))) => (Some(share.into()), topics),
+            _ => (None, filter.clone()),
+        };
+        let request = SubscribeRequest::new(filter, share, qos);
         match self.authorize_subscribe(info, &request).await {
             Ok(AccessVerdict::Allow) => Ok(()),
             Ok(AccessVerdict::Next) => Err(Refused::Denied(Reason::NotAuthorized)),

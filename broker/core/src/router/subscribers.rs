@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Subscriber;
+use super::trie::Leaf;
 use crate::session::Session;
 
 /// Up to so many are looked through; above, their places are kept in a map, so that many devices
@@ -17,6 +18,12 @@ pub(super) struct Subscribers {
     places: Option<BTreeMap<usize, usize>>,
 }
 
+impl Leaf for Subscribers {
+    fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
 /// Unique among sessions that are there.
 fn identity(session: &Arc<Session>) -> usize {
     Arc::as_ptr(session).addr()
@@ -27,8 +34,8 @@ impl Subscribers {
         self.list.iter()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    pub(super) fn get(&self, at: usize) -> Option<&Subscriber> {
+        self.list.get(at)
     }
 
     /// Adds or replaces; true if it is new.

@@ -188,10 +188,11 @@ impl InFlight {
     }
 
     /// Drops the messages that `drop` takes; their packet ids still wait for the client.
-    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(&mut Sent) -> bool) {
+    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(Awaits, &mut Sent) -> bool) {
         for entry in &mut self.entries {
-            if drop(&mut entry.sent) {
-                self.bytes -= entry.sent.weight();
+            let weight = entry.sent.weight();
+            if drop(entry.awaits, &mut entry.sent) {
+                self.bytes -= weight;
                 entry.sent = Sent::Void;
             }
         }

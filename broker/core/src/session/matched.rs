@@ -3,7 +3,13 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use partyline_plugin::protocol::TopicFilter;
+
+use super::Publication;
 use crate::packet::SubscribeOptions;
+
+/// What the filter of a shared subscription begins with.
+pub(crate) const SHARE: &str = "$share/";
 
 /// What a message owes to the subscriptions that it is delivered for. `None` in its place stands
 /// for plain ones without an identifier, which nearly all are.
@@ -11,16 +17,28 @@ use crate::packet::SubscribeOptions;
 pub(crate) struct Matched {
     /// Their Subscription Identifiers (MQTT 5 §3.3.2.3.8).
     pub(crate) ids: Vec<NonZeroU32>,
+    /// The shared subscription, its whole filter; then it is the only one.
+    pub(crate) share: Option<TopicFilter>,
+}
+
+/// A message of a shared subscription, whose session is not to get it any more.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    pub(crate) publication: Arc<Publication>,
+    pub(crate) retain: bool,
+    /// The whole filter.
+    pub(crate) share: TopicFilter,
 }
 
 impl Matched {
     /// Of one subscription.
-    pub(crate) fn of(options: &SubscribeOptions) -> Option<Arc<Self>> {
+    pub(crate) fn of(filter: &TopicFilter, options: &SubscribeOptions) -> Option<Arc<Self>> {
         let ids = Vec::from_iter(options.subscription_id);
-        (!ids.is_empty()).then(|| Arc::new(Self { ids }))
+        let share = filter.as_str().starts_with(SHARE).then(|| filter.clone());
+        (!ids.is_empty() || share.is_some()).then(|| Arc::new(Self { ids, share }))
     }
 
-    /// Adds what another subscription of the session says of the same message.
+    /// Adds what another plain subscription of the session says of the same message.
     pub(crate) fn merge(into: &mut Option<Arc<Self>>, other: Option<Arc<Self>>) {
         match (into, other) {
             (_, None) => {}
@@ -39,6 +57,11 @@ impl Matched {
     /// The identifiers of a message.
     pub(super) fn ids(matched: Option<&Arc<Self>>) -> &[NonZeroU32] {
         matched.map_or(&[], |matched| &matched.ids)
+    }
+
+    /// The shared subscription of a message.
+    pub(super) fn share(matched: Option<&Arc<Self>>) -> Option<&TopicFilter> {
+        matched.and_then(|matched| matched.share.as_ref())
     }
 
     /// Bytes that it counts for in a queue.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
-use super::{Matched, Publication};
+use super::{Matched, Orphan, Publication};
 use crate::codec::{Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
 
@@ -120,6 +120,11 @@ impl Outbound {
             owed: false,
         };
         self.routed.push(limits, routed)
+    }
+
+    /// Whether a routed message can wait without another being dropped for it.
+    pub(super) fn has_room(&self, limits: &LimitsConfig, publication: &Publication) -> bool {
+        self.routed.has_room(limits, publication.weight())
     }
 
     /// Queues a retained message for a new subscription. The caller bounds how many wait.
@@ -335,7 +340,7 @@ impl Outbound {
     /// client acknowledges it.
     pub(crate) fn drop_deliveries(&mut self) {
         self.drop_direct();
-        self.in_flight.drop_sent(|sent| {
+        self.in_flight.drop_sent(|_, sent| {
             if let Sent::Tracked(sender) = sent {
                 end(sender.take(), TrackedOutcome::Gone);
             }
@@ -343,10 +348,37 @@ impl Outbound {
         });
     }
 
+    /// Takes out the messages of shared subscriptions that another of their group may get, in the
+    /// order in which they were queued: all but those of QoS 2 that were sent ([MQTT-4.8.2-5]).
+    pub(super) fn take_shared(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<Orphan> {
+        let mut orphans = Vec::new();
+        let mut take = |publication: &Arc<Publication>, retain, matched: Option<&Arc<Matched>>| {
+            let share = Matched::share(matched);
+            let share = share.filter(|_| wanted(publication.message.topic.as_str()));
+            orphans.extend(share.map(|share| Orphan {
+                publication: Arc::clone(publication),
+                retain,
+                share: share.clone(),
+            }));
+            share.is_some()
+        };
+        self.in_flight.drop_sent(|awaits, sent| match sent {
+            Sent::Plain {
+                publication,
+                retain,
+                matched,
+            } if awaits == Awaits::Ack => take(publication, *retain, matched.as_ref()),
+            _ => false,
+        });
+        self.routed
+            .keep(|routed| !take(&routed.publication, routed.retain, routed.matched.as_ref()));
+        orphans
+    }
+
     /// Routed messages whose topic is no longer granted go, in flight as above.
     pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
         let topic = |publication: &Publication| granted(publication.message.topic.as_str());
-        self.in_flight.drop_sent(|sent| match sent {
+        self.in_flight.drop_sent(|_, sent| match sent {
             Sent::Plain { publication, .. } => !topic(publication),
             Sent::Tracked(_) | Sent::Void => false,
         });

@@ -82,6 +82,10 @@ impl RoutedLane {
         self.entries.front()
     }
 
+    pub(super) fn has_room(&self, limits: &LimitsConfig, weight: usize) -> bool {
+        self.load.has_room(limits, weight)
+    }
+
     pub(super) fn push(&mut self, limits: &LimitsConfig, routed: Routed) -> Enqueued {
         let weight = routed.weight();
         if !self.load.has_room(limits, weight) {
@@ -109,7 +113,7 @@ impl RoutedLane {
     }
 
     /// Drops all but what `wanted` takes, uncounted.
-    pub(super) fn keep(&mut self, wanted: impl Fn(&Routed) -> bool) {
+    pub(super) fn keep(&mut self, wanted: impl FnMut(&Routed) -> bool) {
         self.entries.retain(wanted);
         (self.load, self.unassured) = (Load::default(), Load::default());
         (self.owed, self.expiry) = (0, None);

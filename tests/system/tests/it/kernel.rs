@@ -14,6 +14,7 @@ mod races;
 mod resend;
 mod retained;
 mod session;
+mod shared;
 mod slow;
 mod stop;
 mod subscribe;

@@ -176,7 +176,7 @@ async fn each_filter_is_granted_or_refused_by_itself() {
             (&long, 1, 0x8f),
             (&deep, 1, 0x8f),
             ("secret/a", 1, 0x87),
-            ("$share/group/a", 1, 0x9e),
+            ("$share/group/a", 1, 1),
             ("$share/group/$im/inbox", 1, 0x9e),
             ("$SYS/#", 1, 0x87),
             ("$im/inbox", 1, 0x87),
