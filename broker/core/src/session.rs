@@ -1,5 +1,6 @@
 //! Sessions: what outlives a connection, and what one connection adds to it.
 
+mod aliases;
 mod attachment;
 mod commands;
 mod in_flight;
@@ -12,6 +13,7 @@ mod registry;
 mod routed;
 mod state;
 
+pub(crate) use aliases::Aliases;
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use commands::{Commands, Pace};
 pub(crate) use matched::{Matched, Orphan, SHARE};

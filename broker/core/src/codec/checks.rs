@@ -23,6 +23,7 @@ pub(super) fn check_raw(
     match first_byte >> 4 {
         // [MQTT-3.3.1-2]
         PUBLISH if first_byte & 0b0000_1110 == 0b0000_1000 => malformed("DUP on a QoS 0 PUBLISH"),
+        PUBLISH if version == ProtocolVersion::V5 => check_alias(first_byte, body),
         PINGREQ if !body.is_empty() => malformed("PINGREQ with a body"),
         DISCONNECT if version != ProtocolVersion::V5 && !body.is_empty() => {
             malformed("DISCONNECT with a body")
@@ -100,12 +101,27 @@ fn take_properties<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// Where the last byte of a Message Expiry Interval of 0 stands in the body of a PUBLISH.
 pub(super) fn zero_expiry_of_publish(first_byte: u8, body: &[u8]) -> Option<usize> {
+    zero_expiry(body, &mut from_properties(first_byte, body)?)
+}
+
+/// The body of a PUBLISH from its property section on.
+fn from_properties(first_byte: u8, body: &[u8]) -> Option<&[u8]> {
     let mut rest = body;
     skip_field(&mut rest)?;
-    if first_byte & 0b0110 != 0 {
-        rest = rest.get(2..)?;
+    let id = if first_byte & 0b0110 == 0 { 0 } else { 2 };
+    rest.get(id..)
+}
+
+/// MQTT 5 §3.3.2.3.4: the library calls a 0 malformed.
+fn check_alias(first_byte: u8, body: &[u8]) -> Result<(), FrameError> {
+    let mut rest = from_properties(first_byte, body).unwrap_or_default();
+    let section = take_properties(&mut rest).unwrap_or_default();
+    let value = find_property(section, TOPIC_ALIAS).and_then(|at| section.get(at..));
+    if value.is_some_and(|value| value.starts_with(&[0; 2])) {
+        let detail = "topic alias 0";
+        return Err(FrameError::new(Reason::TopicAliasInvalid, detail));
     }
-    zero_expiry(body, &mut rest)
+    Ok(())
 }
 
 /// The same for the property section that `rest`, the end of `body`, begins with.

@@ -40,6 +40,7 @@ impl Codec {
                     receive_max: NonZeroU16::new(connack.receive_maximum)
                         .unwrap_or(NonZeroU16::MIN),
                     max_packet_size: Some(connack.max_packet_size),
+                    topic_alias_max: connack.topic_alias_maximum,
                     assigned_client_id: connack.assigned_client_id.map(Into::into),
                     server_keepalive_sec: connack.server_keep_alive,
                     user_properties: connack

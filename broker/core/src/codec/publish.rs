@@ -50,6 +50,9 @@ pub(crate) struct Alias {
     pub(crate) known: bool,
 }
 
+/// Bytes that an alias takes at most: its property, and a byte more for two lengths.
+pub(crate) const ALIAS_BYTES: usize = 3 + 2;
+
 impl Extra<'_> {
     /// Bytes that it adds to the properties.
     fn len(&self) -> usize {

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
-use super::{Matched, Orphan, Publication};
-use crate::codec::{Extra, Frame, LONGEST_PACKET, write_pubrel};
+use super::{Aliases, Matched, Orphan, Publication};
+use crate::codec::{ALIAS_BYTES, Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
 
 /// What became of a message that was to wait.
@@ -173,7 +173,7 @@ impl Outbound {
     }
 
     /// Writes what may be sent now.
-    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) {
+    pub(crate) fn fill(&mut self, fill: Fill, aliases: &mut Aliases, output: &mut BytesMut) {
         if !self.send_again(fill, output) {
             return;
         }
@@ -182,7 +182,7 @@ impl Outbound {
             return;
         }
         let now = Instant::now();
-        while output.len() < fill.high_water && self.fill_routed(fill, now, output) {}
+        while output.len() < fill.high_water && self.fill_routed(fill, now, aliases, output) {}
     }
 
     fn has_credit(&self, fill: Fill) -> bool {
@@ -215,7 +215,13 @@ impl Outbound {
         true
     }
 
-    fn fill_routed(&mut self, fill: Fill, now: Instant, output: &mut BytesMut) -> bool {
+    fn fill_routed(
+        &mut self,
+        fill: Fill,
+        now: Instant,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+    ) -> bool {
         let Some(next) = self.routed.front() else {
             return false;
         };
@@ -238,11 +244,14 @@ impl Outbound {
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
-        let extra = extra(matched.as_ref());
+        let mut extra = extra(matched.as_ref());
         let Some(frame) = frame.filter(|frame| fill.fits(frame.len_with(extra))) else {
             self.dropped += 1;
             return true;
         };
+        if aliases.are_used() && fill.fits(frame.len_with(extra) + ALIAS_BYTES) {
+            extra.alias = aliases.name(&publication.message.topic);
+        }
         let awaits = match qos {
             Qos::AtMostOnce => {
                 frame.write_with(extra, qos, 0, retain, false, output);

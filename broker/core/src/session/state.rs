@@ -12,7 +12,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
-use super::{Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication};
+use super::{
+    Aliases, Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication,
+};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -163,7 +165,13 @@ impl Session {
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
     /// taken over would carry the messages away. True if it is to be asked again at once, since
     /// more retained messages are to be looked for.
-    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) -> bool {
+    pub(crate) fn fill(
+        &self,
+        connection: SessionId,
+        fill: Fill,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+    ) -> bool {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
@@ -172,7 +180,7 @@ impl Session {
             // Under the session's lock: what is retained later is also queued later.
             owed.advance(&self.space.retained, outbound);
         }
-        outbound.fill(fill, output);
+        outbound.fill(fill, aliases, output);
         !owed.is_empty() && outbound.owed() == 0
     }
 

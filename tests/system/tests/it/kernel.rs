@@ -19,6 +19,7 @@ mod slow;
 mod stop;
 mod subscribe;
 mod subscription_ids;
+mod topic_aliases;
 mod transport;
 mod websocket;
 mod will;

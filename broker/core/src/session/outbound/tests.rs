@@ -57,7 +57,7 @@ fn packets(mut output: BytesMut) -> Vec<(u8, u16, String)> {
 
 fn filled(outbound: &mut Outbound) -> Vec<(u8, u16, String)> {
     let mut output = BytesMut::new();
-    outbound.fill(FILL, &mut output);
+    outbound.fill(FILL, &mut Aliases::default(), &mut output);
     packets(output)
 }
 
@@ -95,7 +95,8 @@ fn sending_again_keeps_to_the_window_and_goes_before_what_is_new() {
     outbound.detach();
     let narrow = |outbound: &mut Outbound| {
         let mut output = BytesMut::new();
-        outbound.fill(Fill { window: 1, ..FILL }, &mut output);
+        let fill = Fill { window: 1, ..FILL };
+        outbound.fill(fill, &mut Aliases::default(), &mut output);
         packets(output)
     };
     for (id, payload) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -229,7 +230,7 @@ fn unacknowledged_bytes_close_the_window() {
     };
     let next = |outbound: &mut Outbound| {
         let mut output = BytesMut::new();
-        outbound.fill(fill, &mut output);
+        outbound.fill(fill, &mut Aliases::default(), &mut output);
         packets(output)
     };
     assert_eq!(next(&mut outbound), [(0x32, 1, "a".to_owned())]);
@@ -255,7 +256,8 @@ fn deliveries_of_plugins_go_before_routed_messages() {
 fn a_change_of_user_voids_what_is_no_longer_granted() {
     let mut outbound = outbound_with(&[("a", Qos::AtLeastOnce), ("b", Qos::AtLeastOnce)]);
     let mut output = BytesMut::new();
-    outbound.fill(Fill { window: 1, ..FILL }, &mut output);
+    let fill = Fill { window: 1, ..FILL };
+    outbound.fill(fill, &mut Aliases::default(), &mut output);
     outbound.drop_deliveries();
     outbound.keep_granted(|_| false);
     assert!(filled(&mut outbound).is_empty(), "what was queued is gone");
