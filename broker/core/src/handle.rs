@@ -22,6 +22,9 @@ impl Kernel {
             return Delivery::Gone;
         };
         let v5 = attachment.info.load().version == ProtocolVersion::V5;
+        let listening = attachment.listening.lock();
+        let matched = listening.matched(message.topic.as_str());
+        drop(listening);
         let Some(frame) = frame_of(v5, message, guarantee.has_id()) else {
             guarantee.end(TrackedOutcome::TooLarge);
             return Delivery::Full;
@@ -34,7 +37,7 @@ impl Kernel {
         }
         let queued = state
             .outbound
-            .deliver(&self.config.limits, frame, guarantee);
+            .deliver(&self.config.limits, frame, matched, guarantee);
         drop(state);
         attachment.signal.wake();
         match queued {

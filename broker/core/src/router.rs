@@ -96,7 +96,7 @@ impl AppSpace {
         let subscriber = Subscriber {
             session: Arc::clone(session),
             options,
-            matched: Matched::of(filter, &options),
+            matched: Matched::of(filter, options),
         };
         if let Ok(Some((_, topics))) = filter.share() {
             self.shared.subscribe(filter, &topics, subscriber);
@@ -250,3 +250,6 @@ fn merge(targets: &mut SmallVec<[Subscriber; 4]>) {
         same
     });
 }
+
+#[cfg(test)]
+mod tests;

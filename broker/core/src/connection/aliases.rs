@@ -9,6 +9,10 @@ use partyline_plugin::protocol::{TopicLimits, TopicName};
 use crate::packet::ProtocolError;
 
 /// The topics that the client gave aliases to on this connection. Holds no memory before the first.
+#[expect(
+    clippy::box_collection,
+    reason = "an idle connection has no room for an empty map"
+)]
 #[derive(Debug, Default)]
 pub(super) struct TopicAliases(Option<Box<HashMap<NonZeroU16, TopicName>>>);
 

@@ -71,7 +71,7 @@ impl Connection {
             return Err(Reason::SharedSubscriptionsNotSupported);
         }
         if !shared && filter.as_str().starts_with('$') {
-            let qos = self.grant_outlets(&filter)?;
+            let qos = self.grant_outlets(&filter, options.subscription_id)?;
             return Ok((qos, Some(filter)));
         }
         let (new, count) = {

@@ -92,6 +92,11 @@ impl Shared {
         found
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0 && self.trie.read().is_empty()
+    }
+
     /// A group that is there.
     pub(super) fn group(&self, whole: &TopicFilter, filter: &TopicFilter) -> Option<Arc<Group>> {
         self.trie.read().get(filter.as_str())?.0.get(whole).cloned()

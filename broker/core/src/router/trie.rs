@@ -93,6 +93,11 @@ impl<L: Leaf> Trie<L> {
         &mut node.here
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.root.is_empty()
+    }
+
     /// The end of a filter, if it is there.
     pub(super) fn get(&self, filter: &str) -> Option<&L> {
         let mut node = &self.root;

@@ -32,10 +32,17 @@ pub(crate) struct Orphan {
 
 impl Matched {
     /// Of one subscription.
-    pub(crate) fn of(filter: &TopicFilter, options: &SubscribeOptions) -> Option<Arc<Self>> {
+    pub(crate) fn of(filter: &TopicFilter, options: SubscribeOptions) -> Option<Arc<Self>> {
         let ids = Vec::from_iter(options.subscription_id);
         let share = filter.as_str().starts_with(SHARE).then(|| filter.clone());
         (!ids.is_empty() || share.is_some()).then(|| Arc::new(Self { ids, share }))
+    }
+
+    /// Of plain subscriptions with these identifiers.
+    pub(super) fn with_ids(mut ids: Vec<NonZeroU32>) -> Option<Arc<Self>> {
+        ids.sort_unstable();
+        ids.dedup();
+        (!ids.is_empty()).then(|| Arc::new(Self { ids, share: None }))
     }
 
     /// Adds what another plain subscription of the session says of the same message.

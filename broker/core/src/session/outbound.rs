@@ -59,6 +59,7 @@ impl Guarantee {
 #[derive(Debug)]
 struct Direct {
     frame: Frame,
+    matched: Option<Arc<Matched>>,
     guarantee: Guarantee,
 }
 
@@ -158,6 +159,7 @@ impl Outbound {
         &mut self,
         limits: &LimitsConfig,
         frame: Frame,
+        matched: Option<Arc<Matched>>,
         guarantee: Guarantee,
     ) -> Enqueued {
         let has_room = self.direct.len() < limits.queued_messages
@@ -168,7 +170,11 @@ impl Outbound {
             return Enqueued::Full;
         }
         self.direct_bytes += frame.len();
-        self.direct.push_back(Direct { frame, guarantee });
+        self.direct.push_back(Direct {
+            frame,
+            matched,
+            guarantee,
+        });
         Enqueued::Waiting
     }
 
@@ -196,7 +202,12 @@ impl Outbound {
         if next.guarantee.has_id() && !self.has_credit(fill) {
             return false;
         }
-        let Some(Direct { frame, guarantee }) = self.direct.pop_front() else {
+        let Some(Direct {
+            frame,
+            matched,
+            guarantee,
+        }) = self.direct.pop_front()
+        else {
             return false;
         };
         self.direct_bytes -= frame.len();
@@ -204,13 +215,18 @@ impl Outbound {
             guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
+        let mut extra = extra(matched.as_ref());
+        if !fill.fits(frame.len_with(extra)) {
+            // Plugins fit their packets to the client's limit and know of no identifiers.
+            extra = Extra::default();
+        }
         if guarantee.has_id() {
             let id = self.in_flight.next_id();
             let sent = Sent::Tracked(guarantee.sender());
             self.in_flight.push(id, Awaits::Ack, sent);
-            frame.write(Qos::AtLeastOnce, id, false, false, output);
+            frame.write_with(extra, Qos::AtLeastOnce, id, false, false, output);
         } else {
-            frame.write(Qos::AtMostOnce, 0, false, false, output);
+            frame.write_with(extra, Qos::AtMostOnce, 0, false, false, output);
         }
         true
     }
@@ -398,6 +414,19 @@ impl Outbound {
     fn drop_direct(&mut self) {
         self.direct.clear();
         self.direct_bytes = 0;
+    }
+
+    /// Takes what the router queued: QoS, identifiers and share; for tests.
+    #[cfg(test)]
+    pub(crate) fn take_routed(&mut self) -> Vec<(Qos, Vec<u32>, Option<String>)> {
+        let mut taken = Vec::new();
+        while let Some(routed) = self.routed.pop() {
+            let matched = routed.matched.as_ref();
+            let ids = Matched::ids(matched).iter().map(|id| id.get()).collect();
+            let share = Matched::share(matched).map(ToString::to_string);
+            taken.push((routed.qos, ids, share));
+        }
+        taken
     }
 
     /// Unacknowledged messages; for tests.

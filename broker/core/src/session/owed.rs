@@ -41,7 +41,7 @@ impl Owed {
             return;
         };
         let found = retained.advance(search);
-        let matched = Matched::of(search.filter(), options);
+        let matched = Matched::of(search.filter(), *options);
         for publication in found.publications {
             let qos = publication.message.qos.min(options.qos);
             outbound.route_owed(publication, qos, matched.clone());

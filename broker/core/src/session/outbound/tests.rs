@@ -112,12 +112,12 @@ fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
     let frame = || encode(b"x", true);
     let limits = LimitsConfig::default();
     let (sender, _old) = Tracked::new();
-    let queued = outbound.deliver(&limits, frame(), Guarantee::Tracked(sender));
+    let queued = outbound.deliver(&limits, frame(), None, Guarantee::Tracked(sender));
     assert_eq!(queued, Enqueued::Waiting);
     assert_eq!(filled(&mut outbound)[0].1, 1);
     outbound.detach();
     let (sender, mut new) = Tracked::new();
-    let queued = outbound.deliver(&limits, frame(), Guarantee::Tracked(sender));
+    let queued = outbound.deliver(&limits, frame(), None, Guarantee::Tracked(sender));
     assert_eq!(queued, Enqueued::Waiting);
     assert_eq!(filled(&mut outbound)[0].1, 2);
     outbound.on_puback(1, Reason::Success);
@@ -246,7 +246,12 @@ fn unacknowledged_bytes_close_the_window() {
 fn deliveries_of_plugins_go_before_routed_messages() {
     let mut outbound = outbound_with(&[("plain", Qos::AtMostOnce)]);
     let limits = LimitsConfig::default();
-    let queued = outbound.deliver(&limits, encode(b"reply", false), Guarantee::AtMostOnce);
+    let queued = outbound.deliver(
+        &limits,
+        encode(b"reply", false),
+        None,
+        Guarantee::AtMostOnce,
+    );
     assert_eq!(queued, Enqueued::Waiting);
     let payloads: Vec<String> = filled(&mut outbound).into_iter().map(|p| p.2).collect();
     assert_eq!(payloads, ["reply", "plain"]);
