@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use partyline_plugin::host::Broker;
 use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
 use partyline_plugin::{
-    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos,
-    Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
+    Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos, Reason,
+    SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
-use crate::plugins::HookTable;
+use crate::plugins::{ChainDescription, HookTable};
 use crate::router::AppSpace;
 use crate::session::{Attachment, Registry, Session, Stop};
 
@@ -55,6 +55,11 @@ impl Kernel {
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
         }
+    }
+
+    /// What packets meet, and how it fares.
+    pub(crate) fn describe(&self) -> ChainDescription {
+        self.hooks.load().describe()
     }
 
     pub(crate) fn next_session_id(&self) -> SessionId {

@@ -134,7 +134,9 @@ impl Plugin for Sieve {
                     name,
                     calls: Arc::clone(&self.calls),
                 });
-                let options = FilterOptions { deadline, on_fault };
+                let options = FilterOptions::default()
+                    .deadline(deadline)
+                    .on_fault(on_fault);
                 registrar.publish_filter(phase, Scope::Prefix(prefix), options, filter);
             }
         }
