@@ -56,7 +56,9 @@ impl Kernel {
         let saved: Vec<(TopicFilter, Qos)> = {
             let state = session.state();
             let saved = state.subscriptions.iter();
-            saved.map(|(filter, one)| (filter.clone(), one.qos)).collect()
+            saved
+                .map(|(filter, one)| (filter.clone(), one.qos))
+                .collect()
         };
         let hooks = self.hooks.load_full();
         let mut denied = Vec::new();
@@ -84,14 +86,19 @@ impl Kernel {
             let (info, attachment) = {
                 let state = session.state();
                 let subscribed = !state.subscriptions.is_empty();
-                (state.whose().filter(|_| subscribed), state.attachment.clone())
+                (
+                    state.whose().filter(|_| subscribed),
+                    state.attachment.clone(),
+                )
             };
             // Nobody knows who comes for a session that was found on disk; it asks when it resumes.
             let Some(info) = info else {
                 continue;
             };
             let asked = self.authorize_again(session, &info).await;
-            if asked.is_err() && let Some(attachment) = attachment {
+            if asked.is_err()
+                && let Some(attachment) = attachment
+            {
                 let message = "the subscriptions cannot be checked now".to_owned();
                 let stop = Stop::new(Reason::ServerBusy, Some(message));
                 attachment.signal.stop(stop);
