@@ -2,6 +2,7 @@
 //!
 //! It names no plugin. A binary picks the plugins, hands them to [`Broker::builder`] and starts it.
 
+mod access;
 mod broker;
 mod codec;
 mod config;

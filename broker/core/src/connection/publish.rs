@@ -64,9 +64,9 @@ impl Connection {
                 self.route(message).await
             }
             Verdict::Consume => Reason::Success,
-            Verdict::Reject(reason) => reason,
-            Verdict::Disconnect(reason) => {
-                return Err(ProtocolError::new(reason, "refused by a plugin"));
+            Verdict::Reject(refusal) => refusal.reason,
+            Verdict::Disconnect(refusal) => {
+                return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
             }
         };
         self.finish_publish(receipt, reason);

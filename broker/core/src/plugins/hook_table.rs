@@ -220,8 +220,8 @@ impl HookTable {
         if !message.topic.as_str().starts_with('$') {
             match self.authorize_publish(info, message).await {
                 AccessVerdict::Allow => {}
-                AccessVerdict::Next => return Verdict::Reject(Reason::NotAuthorized),
-                AccessVerdict::Deny(reason) => return Verdict::Reject(reason),
+                AccessVerdict::Next => return Verdict::reject(Reason::NotAuthorized),
+                AccessVerdict::Deny(reason) => return Verdict::reject(reason),
             }
         }
         self.run(rest, info, message).await
@@ -246,7 +246,7 @@ impl HookTable {
             let Ok(verdict) = hook.call(call).await else {
                 // A filter that is passed over leaves nothing half done.
                 let Some(before) = before else {
-                    return Verdict::Reject(Reason::ImplementationSpecificError);
+                    return Verdict::reject(Reason::ImplementationSpecificError);
                 };
                 *message = before;
                 continue;

@@ -145,6 +145,8 @@ impl Broker for TestBroker {
         Ok(Arc::clone(entry))
     }
 
+    async fn access_changed(&self, _app: Option<&AppKey>) {}
+
     fn kick(&self, session: SessionId, how: Kick) -> bool {
         let mut inner = self.inner.lock();
         let open = inner.sessions.remove(&session).is_some();

@@ -144,6 +144,8 @@ impl Broker for FakeBroker {
         Err(Gone)
     }
 
+    async fn access_changed(&self, _app: Option<&AppKey>) {}
+
     fn kick(&self, _session: SessionId, _how: Kick) -> bool {
         false
     }

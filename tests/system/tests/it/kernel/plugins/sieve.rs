@@ -47,8 +47,8 @@ impl PublishFilter for Filter {
         Ok(match action {
             "accept" => Verdict::Accept,
             "consume" => Verdict::Consume,
-            "reject" => Verdict::Reject(Reason::QuotaExceeded),
-            "disconnect" => Verdict::Disconnect(Reason::MessageRateTooHigh),
+            "reject" => Verdict::reject(Reason::QuotaExceeded),
+            "disconnect" => Verdict::disconnect(Reason::MessageRateTooHigh),
             "payload" => {
                 message.payload = "rewritten".into();
                 Verdict::Next
