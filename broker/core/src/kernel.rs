@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
-use crate::plugins::HookTable;
+use crate::plugins::{ChainDescription, HookTable};
 use crate::router::{AppSpace, Unrouted};
 use crate::session::{Attachment, Registry, Session, Stop, WillMessage};
 use crate::store::{Journal, Loaded, Ticket};
@@ -44,6 +44,8 @@ pub(crate) struct Kernel {
     apps_dropped: AtomicU64,
     /// Those that nobody has come to since: a publish that was on its way must not bring them back.
     dropped: DashSet<AppKey>,
+    /// How often the answers of access hooks have changed.
+    access: AtomicU64,
 }
 
 impl Kernel {
@@ -65,7 +67,13 @@ impl Kernel {
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
             dropped: DashSet::new(),
+            access: AtomicU64::new(0),
         }
+    }
+
+    /// What packets meet, and how it fares.
+    pub(crate) fn describe(&self) -> ChainDescription {
+        self.hooks.load().describe()
     }
 
     /// Takes up what was there when the process ended.
@@ -178,7 +186,7 @@ impl Kernel {
                 entry.remove().close();
             }
         }
-        for session in self.registry.sessions_of_app(app) {
+        for session in self.registry.sessions(Some(app)) {
             self.end_of_app(&session);
         }
     }
@@ -193,6 +201,16 @@ impl Kernel {
     /// Tells whether an app was dropped meanwhile.
     pub(crate) fn apps_dropped(&self) -> u64 {
         self.apps_dropped.load(Ordering::SeqCst)
+    }
+
+    /// Tells whether the answers of access hooks may have changed meanwhile.
+    pub(crate) fn access(&self) -> u64 {
+        self.access.load(Ordering::SeqCst)
+    }
+
+    /// What was asked before is not to be relied on any more.
+    pub(crate) fn ask_access_anew(&self) {
+        self.access.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Serves a socket, at the longest until it is cut.

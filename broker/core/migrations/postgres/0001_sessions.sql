@@ -47,6 +47,8 @@ CREATE TABLE mqtt_queue (
     retain bigint NOT NULL,
     -- Subscription identifiers, with commas between them.
     subscription_ids text,
+    -- The shared subscription, its whole filter.
+    share text,
     -- NULL while it waits.
     packet_id bigint,
     -- 0 waits, 1 awaits PUBACK, 2 awaits PUBREC, 3 awaits PUBCOMP.

@@ -47,6 +47,8 @@ CREATE TABLE mqtt_queue (
     retain INTEGER NOT NULL,
     -- Subscription identifiers, with commas between them.
     subscription_ids TEXT,
+    -- The shared subscription, its whole filter.
+    share TEXT,
     -- NULL while it waits.
     packet_id INTEGER,
     -- 0 waits, 1 awaits PUBACK, 2 awaits PUBREC, 3 awaits PUBCOMP.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use partyline_plugin::TrackedOutcome;
 use tokio::sync::oneshot;
 
-use super::Publication;
+use super::{Matched, Publication};
 use crate::store::{Row, Stage, Ticket};
 
 /// What the client's next acknowledgement of a message must be.
@@ -37,6 +37,7 @@ pub(super) enum Sent {
     Plain {
         publication: Arc<Publication>,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     },
     /// A plugin's delivery, which ends with the connection.
     Tracked(Option<oneshot::Sender<TrackedOutcome>>),
@@ -84,7 +85,11 @@ impl Sent {
     /// Bytes that it keeps.
     fn weight(&self) -> usize {
         match self {
-            Self::Plain { publication, .. } => publication.weight(),
+            Self::Plain {
+                publication,
+                matched,
+                ..
+            } => publication.weight() + Matched::weight(matched.as_ref()),
             Self::Tracked(_) | Self::Void => 0,
         }
     }
@@ -197,16 +202,8 @@ impl InFlight {
         }
     }
 
-    /// Takes the next free packet id for a message. The caller keeps the window far below 65,535.
-    ///
-    /// At QoS 2 the id must be on disk before the client learns it: with another one after a crash
-    /// it would take the message for a new one. `None` if the message is to be sent later for that.
-    pub(super) fn push(
-        &mut self,
-        awaits: Awaits,
-        sent: Sent,
-        mut row: Option<Box<Row>>,
-    ) -> Option<u16> {
+    /// Takes the next free packet id. The caller keeps the window far below 65,535.
+    pub(super) fn next_id(&mut self) -> u16 {
         let mut id = self.last_id;
         loop {
             id = id.checked_add(1).unwrap_or(1);
@@ -215,6 +212,14 @@ impl InFlight {
             }
         }
         self.last_id = id;
+        id
+    }
+
+    /// A message was sent with an id of [`next_id`](Self::next_id), or is to be sent later.
+    ///
+    /// At QoS 2 the id must be on disk before the client learns it: with another one after a crash
+    /// it would take the message for a new one.
+    pub(super) fn push(&mut self, id: u16, awaits: Awaits, sent: Sent, mut row: Option<Box<Row>>) {
         let stored = row.as_mut().map(|row| row.sent(id, awaits.stage()));
         let ticket = stored.filter(|_| awaits == Awaits::Rec);
         let again = ticket.is_some();
@@ -229,7 +234,6 @@ impl InFlight {
             dup: !again,
             again,
         });
-        (!again).then_some(id)
     }
 
     fn find(&self, id: u16) -> Option<usize> {
@@ -265,10 +269,11 @@ impl InFlight {
     }
 
     /// Drops the messages that `drop` takes; their packet ids still wait for the client.
-    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(&mut Sent) -> bool) {
+    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(Awaits, &mut Sent) -> bool) {
         for entry in &mut self.entries {
-            if drop(&mut entry.sent) {
-                self.bytes -= entry.sent.weight();
+            let weight = entry.sent.weight();
+            if drop(entry.awaits, &mut entry.sent) {
+                self.bytes -= weight;
                 entry.sent = Sent::Void;
                 entry.row = None;
             }

@@ -1,6 +1,7 @@
 //! Reading all of it at start.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::record::{QueueRecord, SessionNo, SessionRecord, Stage};
 use super::row::{Body, RetainedPlace, Row, SessionRows};
 use super::{Journal, packet, postgres, sqlite};
 use crate::packet::SubscribeOptions;
-use crate::session::{Publication, WillMessage};
+use crate::session::{Matched, Publication, WillMessage};
 
 #[derive(FromRow)]
 pub(super) struct SessionRow {
@@ -35,7 +36,6 @@ pub(super) struct SubscriptionRow {
     session: i64,
     filter: String,
     options: i64,
-    #[expect(dead_code, reason = "for subscription identifiers")]
     subscription_id: Option<i64>,
 }
 
@@ -54,6 +54,7 @@ pub(super) struct QueueRow {
     qos: i64,
     retain: i64,
     subscription_ids: Option<String>,
+    share: Option<String>,
     packet_id: Option<i64>,
     stage: i64,
 }
@@ -225,7 +226,10 @@ impl<'a> Reader<'a> {
 
     fn read_subscription(&mut self, row: SubscriptionRow) -> Option<()> {
         let filter = TopicFilter::parse(&row.filter, &TopicLimits::MQTT).ok()?;
-        let options = SubscribeOptions::from_byte(u8::try_from(row.options).ok()?)?;
+        let mut options = SubscribeOptions::from_byte(u8::try_from(row.options).ok()?)?;
+        if let Some(id) = row.subscription_id {
+            options.subscription_id = Some(NonZeroU32::new(u32::try_from(id).ok()?)?);
+        }
         self.of(row.session)?.subscriptions.push((filter, options));
         Some(())
     }
@@ -275,13 +279,19 @@ impl<'a> Reader<'a> {
         }
         let ids = row.subscription_ids.as_deref().unwrap_or_default();
         let ids = ids.split(',').filter(|id| !id.is_empty());
+        let ids = ids.map(|id| id.parse().ok()).collect::<Option<Vec<_>>>()?;
+        let share = match row.share {
+            None => None,
+            Some(share) => Some(TopicFilter::parse(&share, &TopicLimits::MQTT).ok()?),
+        };
+        let matters = !ids.is_empty() || share.is_some();
         let record = QueueRecord {
             message: row.message,
             qos: [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce]
                 .into_iter()
                 .find(|qos| i64::from(qos.level()) == row.qos)?,
             retain: row.retain != 0,
-            subscription_ids: ids.map(|id| id.parse().ok()).collect::<Option<_>>()?,
+            matched: matters.then(|| Arc::new(Matched { ids, share })),
             packet_id,
             stage,
         };

@@ -1,11 +1,14 @@
 //! What the rows hold, as the kernel's own types.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::RegistrationId;
 use partyline_plugin::{DeviceKey, Qos};
 
 use super::packet;
 use crate::codec::Frame;
+use crate::session::Matched;
 
 /// The number of a session in the store. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,7 +87,8 @@ pub(crate) struct QueueRecord {
     pub(crate) message: Option<i64>,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
-    pub(crate) subscription_ids: Vec<u32>,
+    /// The subscriptions that it is for, where they matter.
+    pub(crate) matched: Option<Arc<Matched>>,
     pub(crate) packet_id: Option<u16>,
     pub(crate) stage: Stage,
 }

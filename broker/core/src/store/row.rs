@@ -10,7 +10,7 @@ use partyline_plugin::protocol::{AppKey, TopicFilter};
 use super::record::{QueueRecord, SessionNo, SessionRecord, Stage};
 use super::{Journal, Ticket};
 use crate::packet::SubscribeOptions;
-use crate::session::Publication;
+use crate::session::{Matched, Publication};
 
 /// A session's place in the store.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl SessionRows {
         publication: &Publication,
         qos: Qos,
         retain: bool,
-        subscription_ids: &[u32],
+        matched: Option<Arc<Matched>>,
     ) -> Option<(Box<Row>, Ticket)> {
         let body = publication.body(&self.place.journal)?;
         let position = self.next_position;
@@ -100,7 +100,7 @@ impl SessionRows {
             message: Some(body.no),
             qos,
             retain,
-            subscription_ids: subscription_ids.to_vec(),
+            matched,
             packet_id: None,
             stage: Stage::Waits,
         };

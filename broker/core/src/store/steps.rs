@@ -5,10 +5,12 @@
 
 use bytes::{BufMut, BytesMut};
 use partyline_plugin::Owner;
+use partyline_plugin::protocol::TopicFilter;
 use serde::Serialize;
 
 use super::batch::{Batch, QueueChange};
 use super::record::{SessionNo, SessionRecord, Stored};
+use crate::session::Matched;
 
 /// What one statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +90,14 @@ struct Message {
 }
 
 #[derive(Serialize)]
-struct Queue {
+struct Queue<'a> {
     session: i64,
     position: u64,
     message: Option<i64>,
     qos: u8,
     retain: u8,
     subscription_ids: Option<String>,
+    share: Option<&'a str>,
     packet_id: Option<u16>,
     stage: i64,
 }
@@ -213,7 +216,7 @@ fn sessions(batch: &Batch, steps: &mut Vec<Step>) -> Result<(), serde_json::Erro
                     session,
                     filter,
                     options: options.to_byte().into(),
-                    subscription_id: None,
+                    subscription_id: options.subscription_id.map(|id| id.get().into()),
                 });
             }
         }
@@ -270,7 +273,12 @@ fn messages(batch: &Batch, steps: &mut Vec<Step>) -> Result<(), serde_json::Erro
                     message: record.message,
                     qos: record.qos.level(),
                     retain: record.retain.into(),
-                    subscription_ids: joined(&record.subscription_ids),
+                    subscription_ids: record.matched.as_deref().and_then(joined),
+                    share: record
+                        .matched
+                        .as_deref()
+                        .and_then(|matched| matched.share.as_ref())
+                        .map(TopicFilter::as_str),
                     packet_id: record.packet_id,
                     stage: record.stage.number(),
                 }),
@@ -300,8 +308,8 @@ fn messages(batch: &Batch, steps: &mut Vec<Step>) -> Result<(), serde_json::Erro
     Ok(())
 }
 
-fn joined(ids: &[u32]) -> Option<String> {
-    let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
+fn joined(matched: &Matched) -> Option<String> {
+    let ids: Vec<_> = matched.ids.iter().map(ToString::to_string).collect();
     (!ids.is_empty()).then(|| ids.join(","))
 }
 

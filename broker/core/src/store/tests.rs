@@ -3,6 +3,7 @@
 mod random;
 mod world;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use partyline_testkit::{Backend, ScratchDatabase};
 
 use self::world::{World, key, options, publication, topic};
 use super::*;
-use crate::session::Attachment;
+use crate::session::{Attachment, Matched};
 
 /// Runs each test on SQLite and on PostgreSQL, each time on a database of its own.
 macro_rules! on_both {
@@ -86,12 +87,19 @@ mod cases {
         world.subscribe("one", "a/+", 0b10_1110);
         world.subscribe("one", "b", 1);
         world.subscribe("one", "b", 2);
+        world.subscribe_with_id("two", "$share/group/a/#", 268_435_455);
         let message = publication("t", "hello", Qos::ExactlyOnce);
         world.queue("one", &message, Qos::ExactlyOnce, true);
         world.queue("two", &message, Qos::AtLeastOnce, false);
         let other = publication("t", "other", Qos::AtLeastOnce);
         world.queue("one", &other, Qos::AtLeastOnce, false);
         world.queue("one", &other, Qos::AtLeastOnce, false);
+        let shared = Matched {
+            ids: vec![NonZeroU32::MIN, NonZeroU32::new(77).unwrap()],
+            share: Some(world::filter("$share/group/a/#")),
+        };
+        let shared = Some(Arc::new(shared));
+        world.queue_for("two", &other, Qos::AtLeastOnce, true, shared);
         world.sent("one", 0, 500);
         world.sent("one", 1, 501);
         world.received("one", 0);
@@ -303,7 +311,7 @@ mod tickets {
         let mut held = Vec::new();
         while journal.has_room() {
             let message = world::binary(topic("t"), vec![0; 200_000]);
-            held.push(rows.queue(&message, Qos::AtLeastOnce, false, &[]).unwrap());
+            held.push(rows.queue(&message, Qos::AtLeastOnce, false, None).unwrap());
             assert!(held.len() < 1000, "there is a bound");
         }
         assert!(held.len() > 300, "it is no narrow one");

@@ -16,8 +16,8 @@ const SUBSCRIPTIONS: &str =
 
 const MESSAGES: &str = "SELECT id, expires_ms, packet FROM mqtt_message ORDER BY id";
 
-const QUEUE: &str = "SELECT session, position, message, qos, retain, subscription_ids, packet_id,
-        stage
+const QUEUE: &str = "SELECT session, position, message, qos, retain, subscription_ids, share,
+        packet_id, stage
      FROM mqtt_queue ORDER BY session, position";
 
 const RECEIVED: &str = "SELECT session, packet_id FROM mqtt_received";

@@ -78,12 +78,13 @@ fn text(kind: Kind) -> &'static str {
         ),
         Kind::PutQueue => concat!(
             "INSERT INTO mqtt_queue (session, position, message, qos, retain, subscription_ids,
-                 packet_id, stage)
-             SELECT session, position, message, qos, retain, subscription_ids, packet_id, stage
+                 share, packet_id, stage)
+             SELECT session, position, message, qos, retain, subscription_ids, share, packet_id,
+                 stage
              FROM ",
             rows_of!(
                 session bigint, position bigint, message bigint, qos bigint, retain bigint,
-                subscription_ids text, packet_id bigint, stage bigint
+                subscription_ids text, share text, packet_id bigint, stage bigint
             ),
             " WHERE true ON CONFLICT (session, position) DO UPDATE SET message = excluded.message,
                  packet_id = excluded.packet_id, stage = excluded.stage"

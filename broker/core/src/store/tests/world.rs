@@ -1,6 +1,7 @@
 //! Sessions and retained messages as the kernel holds them, and what is expected to be on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use partyline_plugin::{
 use tokio::time::Instant;
 
 use crate::packet::SubscribeOptions;
-use crate::session::Publication;
+use crate::session::{Matched, Publication};
 use crate::store::steps::steps;
 use crate::store::{
     Journal, RetainedPlace, Row, SessionRecord, SessionRows, Stage, WillRecord, load, packet,
@@ -89,6 +90,7 @@ struct Queued {
     publication: Option<Arc<Publication>>,
     qos: Qos,
     retain: bool,
+    matched: Option<Arc<Matched>>,
     packet_id: Option<u16>,
     stage: Stage,
     row: Box<Row>,
@@ -98,20 +100,27 @@ struct Session {
     rows: SessionRows,
     record: SessionRecord,
     will: Option<(String, u32)>,
-    subscriptions: BTreeMap<String, u8>,
+    subscriptions: BTreeMap<String, (u8, Option<u32>)>,
     queue: Vec<Queued>,
     received: BTreeSet<u16>,
 }
 
-/// A queued message: payload, QoS, retain, packet id, stage.
-type QueuedModel = (Option<Vec<u8>>, u8, bool, Option<u16>, Stage);
+/// A queued message: payload, QoS, retain, what it matched, packet id, stage.
+type QueuedModel = (
+    Option<Vec<u8>>,
+    u8,
+    bool,
+    Option<Arc<Matched>>,
+    Option<u16>,
+    Stage,
+);
 
 /// A session as it can be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SessionModel {
     record: SessionRecord,
     will: Option<(String, u32)>,
-    subscriptions: BTreeMap<String, u8>,
+    subscriptions: BTreeMap<String, (u8, Option<u32>)>,
     queue: Vec<QueuedModel>,
     received: BTreeSet<u16>,
 }
@@ -152,6 +161,7 @@ impl World {
                 publication: one.publication,
                 qos: one.record.qos,
                 retain: one.record.retain,
+                matched: one.record.matched,
                 packet_id: one.record.packet_id,
                 stage: one.record.stage,
                 row: one.row,
@@ -163,7 +173,10 @@ impl World {
                     (text, will.delay_secs)
                 }),
                 subscriptions: subscriptions
-                    .map(|(filter, options)| (filter.as_str().to_owned(), options.to_byte()))
+                    .map(|(filter, options)| {
+                        let id = options.subscription_id.map(NonZeroU32::get);
+                        (filter.as_str().to_owned(), (options.to_byte(), id))
+                    })
                     .collect(),
                 queue: queue.collect(),
                 received: one.received.into_iter().collect(),
@@ -243,7 +256,16 @@ impl World {
     pub(super) fn subscribe(&mut self, id: &str, text: &str, byte: u8) {
         let session = self.of(id);
         session.rows.subscribe(&filter(text), options(byte));
-        session.subscriptions.insert(text.to_owned(), byte);
+        session.subscriptions.insert(text.to_owned(), (byte, None));
+    }
+
+    pub(super) fn subscribe_with_id(&mut self, id: &str, text: &str, subscription_id: u32) {
+        let session = self.of(id);
+        let mut options = options(1);
+        options.subscription_id = NonZeroU32::new(subscription_id);
+        session.rows.subscribe(&filter(text), options);
+        let subscribed = (1, Some(subscription_id));
+        session.subscriptions.insert(text.to_owned(), subscribed);
     }
 
     pub(super) fn unsubscribe(&mut self, id: &str, text: &str) {
@@ -253,12 +275,25 @@ impl World {
     }
 
     pub(super) fn queue(&mut self, id: &str, message: &Arc<Publication>, qos: Qos, retain: bool) {
+        self.queue_for(id, message, qos, retain, None);
+    }
+
+    pub(super) fn queue_for(
+        &mut self,
+        id: &str,
+        message: &Arc<Publication>,
+        qos: Qos,
+        retain: bool,
+        matched: Option<Arc<Matched>>,
+    ) {
         let session = self.of(id);
-        let (row, _) = session.rows.queue(message, qos, retain, &[]).unwrap();
+        let queued = session.rows.queue(message, qos, retain, matched.clone());
+        let (row, _) = queued.unwrap();
         session.queue.push(Queued {
             publication: Some(Arc::clone(message)),
             qos,
             retain,
+            matched,
             packet_id: None,
             stage: Stage::Waits,
             row,
@@ -331,7 +366,15 @@ impl World {
             let payload = |one: &Queued| Some(one.publication.as_ref()?.message.payload.to_vec());
             let queue = session.queue.iter().map(|one| {
                 let level = one.qos.level();
-                (payload(one), level, one.retain, one.packet_id, one.stage)
+                let matched = one.matched.clone();
+                (
+                    payload(one),
+                    level,
+                    one.retain,
+                    matched,
+                    one.packet_id,
+                    one.stage,
+                )
             });
             let model = SessionModel {
                 record: session.record.clone(),
