@@ -298,7 +298,7 @@ impl Outbound {
     ) -> Option<Ticket> {
         let release = self.send_releases(output);
         loop {
-            if self.send_again(fill, output) == Again::NoRoom {
+            if self.send_again(fill, aliases, output) == Again::NoRoom {
                 return release;
             }
             while output.len() < fill.high_water && self.fill_direct(fill, output) {}
@@ -312,7 +312,7 @@ impl Outbound {
                 return release;
             }
             // Some began to wait for the disk.
-            match self.send_again(fill, output) {
+            match self.send_again(fill, aliases, output) {
                 Again::Waits(ticket) => {
                     return Some(release.map_or(ticket, |release| release.min(ticket)));
                 }
@@ -450,7 +450,7 @@ impl Outbound {
 
     /// Writes again what the last connection left unacknowledged, in the order in which it was
     /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]), and what has waited for the disk.
-    fn send_again(&mut self, fill: Fill, output: &mut BytesMut) -> Again {
+    fn send_again(&mut self, fill: Fill, aliases: &mut Aliases, output: &mut BytesMut) -> Again {
         while let Some(entry) = self.in_flight.first_again() {
             if output.len() >= fill.high_water {
                 return Again::NoRoom;
@@ -477,11 +477,17 @@ impl Outbound {
                     retain,
                     matched,
                 } => {
-                    let extra = extra(matched.as_ref());
-                    publication
+                    let mut extra = extra(matched.as_ref());
+                    let frame = publication
                         .frame(fill.version == ProtocolVersion::V5, qos, Instant::now())
-                        .filter(|frame| fill.fits(frame.len_with(extra)))
-                        .map(|frame| (frame, *retain, extra))
+                        .filter(|frame| fill.fits(frame.len_with(extra)));
+                    frame.map(|frame| {
+                        let with_alias = frame.len_with(extra) + ALIAS_BYTES;
+                        if !dup && aliases.are_used() && fill.fits(with_alias) {
+                            extra.alias = aliases.name(&publication.message.topic);
+                        }
+                        (frame, *retain, extra)
+                    })
                 }
                 Sent::Tracked(_) | Sent::Void => None,
             };

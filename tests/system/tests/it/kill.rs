@@ -9,6 +9,7 @@
 mod clients;
 mod journal;
 mod moment;
+mod plain;
 mod trace;
 
 use std::sync::Arc;
