@@ -174,10 +174,7 @@ impl Registry {
             old.signal.stop(Stop::new(Reason::SessionTakenOver, None));
         }
         state.outbound.detach();
-        state
-            .will
-            .take()
-            .filter(|will| !goes_on || will.delay_secs == 0)
+        state.will.take_if(|will| !goes_on || will.delay_secs == 0)
     }
 
     /// Parts a connection from its session, if it still has it. Returns a will that is due now.

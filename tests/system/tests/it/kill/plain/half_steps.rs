@@ -4,7 +4,7 @@ use anyhow::ensure;
 use partyline_system_tests::Server;
 use partyline_testkit::{Packet, RawClient, Version};
 
-use super::{connect, kept, kill, on_both};
+use super::{clean, connect, kept, kill, on_both};
 
 on_both! {
     a_message_that_was_received_does_not_come_twice,
@@ -25,23 +25,20 @@ async fn sleeper(server: &Server, version: Version) -> anyhow::Result<()> {
     sleeper.disconnect(0).await
 }
 
-/// The payloads that wait for it, each acknowledged.
+/// The payloads that wait for it, each acknowledged. One more is sent, which comes after all others.
 async fn waiting(server: &Server, version: Version) -> anyhow::Result<Vec<String>> {
+    let (mut end, _) = connect(server, &clean(server, version, "end")).await?;
+    end.publish_done("t", "end", 2, false).await?;
     let (mut sleeper, connack) = connect(server, &kept(server, version, "sleeper")).await?;
     ensure!(connack.session_present);
     let mut payloads = Vec::new();
-    sleeper.ping().await?;
-    sleeper.ping().await?;
     loop {
-        let more = sleeper
-            .unasked()
-            .any(|packet| matches!(packet, Packet::Publish(_)));
-        if !more {
+        let message = sleeper.take("t").await?;
+        let payload = String::from_utf8(message.payload.to_vec())?;
+        if payload == "end" {
             break;
         }
-        let message = sleeper.take("t").await?;
-        payloads.push(String::from_utf8(message.payload.to_vec())?);
-        sleeper.ping().await?;
+        payloads.push(payload);
     }
     sleeper.quiet().await?;
     sleeper.disconnect(0).await?;
@@ -215,7 +212,7 @@ async fn a_message_at_qos_1_is_sent_again_with_its_id(mut server: Server) -> any
 /// No session is left for the next round.
 async fn forget(server: &Server, version: Version) -> anyhow::Result<()> {
     for id in ["sleeper", "publisher", "other"] {
-        let (client, _) = connect(server, &super::clean(server, version, id)).await?;
+        let (client, _) = connect(server, &clean(server, version, id)).await?;
         client.disconnect(0).await?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use partyline_system_tests::Server;
-use partyline_testkit::{ConnectOptions, RawClient, Version};
+use partyline_testkit::{ConnectOptions, Packet, RawClient, Version};
 
 use super::{connect, kept, kill, on_both};
 
@@ -26,6 +26,16 @@ async fn watcher(server: &Server) -> anyhow::Result<RawClient> {
     let (mut watcher, connack) = connect(server, &kept(server, Version::V5, "watcher")).await?;
     if !connack.session_present {
         watcher.subscribe(&[("will/#", 2)]).await?;
+    }
+    // That it is done with a message may not have been on disk: then it is asked once more.
+    watcher.ping().await?;
+    let asked = watcher.unasked().filter_map(|packet| match packet {
+        Packet::Ack(6, id, 0) => Some(*id),
+        _ => None,
+    });
+    for id in asked.collect::<Vec<_>>() {
+        watcher.acked(6, id).await?;
+        watcher.ack(7, id).await?;
     }
     Ok(watcher)
 }
