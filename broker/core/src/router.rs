@@ -134,6 +134,12 @@ impl AppSpace {
         }
     }
 
+    /// While it is held, no wildcard comes or goes.
+    #[cfg(test)]
+    pub(crate) fn hold_router(&self) -> impl Drop + use<'_> {
+        self.wildcards.write()
+    }
+
     /// Takes a subscription away.
     pub(crate) fn unsubscribe(&self, filter: &TopicFilter, session: &Arc<Session>) {
         if let Ok(Some((_, topics))) = filter.share() {

@@ -5,6 +5,7 @@ mod app_isolation;
 mod broken_packets;
 mod connect;
 mod connect_refused;
+mod durable;
 mod health;
 mod limits;
 mod many_retained;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::super::property::WILL_DELAY;
 use super::super::{VERSIONS, by_version, client, connect, kept, tells_presence};
 use super::demo::{Demo, pass};
 use super::filters::{sieve, watcher};
@@ -153,6 +154,30 @@ async fn a_fault_takes_no_saved_subscription_away() -> anyhow::Result<()> {
         assert_eq!(third.take("b").await?.payload, "kept");
         broker.stop().await;
     }
+    Ok(())
+}
+
+/// A resume that is refused is none: the will of who was lost is due as before.
+#[tokio::test]
+async fn a_refused_resume_leaves_the_delayed_will() -> anyhow::Result<()> {
+    let (broker, sleepy, _) = sleepy_broker(json!({"deny": true})).await?;
+    let mut watcher = client(&broker, Version::V5, "watcher").await;
+    watcher.subscribe(&[("will", 1)]).await?;
+    let options = kept(Version::V5, "one")
+        .will("will", b"first", 1, false)
+        .will_property(WILL_DELAY, 2_u32.to_be_bytes().to_vec());
+    let mut first = broker.client(options).await?;
+    first.subscribe(&[("a", 1)]).await?;
+    drop(first);
+    sleepy.sleep();
+    let options = kept(Version::V5, "one").will("will", b"second", 1, false);
+    let (mut refused, connack) = connect(&broker, &options).await;
+    assert_eq!(connack.code, 0x88);
+    refused.closed().await?;
+    sleepy.wake();
+    assert_eq!(watcher.take("will").await?.payload, "first");
+    watcher.quiet().await?;
+    broker.stop().await;
     Ok(())
 }
 
