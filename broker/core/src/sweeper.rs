@@ -17,8 +17,10 @@ pub(crate) fn coarse_secs() -> u32 {
     u32::try_from(ORIGIN.get_or_init(Instant::now).elapsed().as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Sweeps until the broker stops.
+/// Sweeps until the broker stops; once at once, so that who comes first does not find a session
+/// whose time was over before.
 pub(crate) fn spawn(kernel: &Arc<Kernel>) {
+    kernel.sweep();
     let work = Arc::clone(kernel);
     kernel.connections.spawn_until_stop(async move {
         let mut period = tokio::time::interval(PERIOD);
