@@ -9,6 +9,7 @@ mod health;
 mod limits;
 mod many_retained;
 mod plugins;
+mod problem_information;
 mod publish;
 mod races;
 mod resend;
@@ -39,6 +40,8 @@ mod property {
     pub(super) const SUBSCRIPTION_ID: u8 = 0x0b;
     pub(super) const SESSION_EXPIRY: u8 = 0x11;
     pub(super) const ASSIGNED_CLIENT_ID: u8 = 0x12;
+    pub(super) const REQUEST_RESPONSE_INFORMATION: u8 = 0x19;
+    pub(super) const RESPONSE_INFORMATION: u8 = 0x1a;
     pub(super) const SERVER_KEEP_ALIVE: u8 = 0x13;
     pub(super) const AUTH_METHOD: u8 = 0x15;
     pub(super) const WILL_DELAY: u8 = 0x18;
