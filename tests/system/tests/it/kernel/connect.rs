@@ -9,7 +9,7 @@ use super::property::{
     RESPONSE_INFORMATION, SERVER_KEEP_ALIVE, SESSION_EXPIRY, SHARED_SUBSCRIPTIONS_AVAILABLE,
     SUBSCRIPTION_IDS_AVAILABLE, TOPIC_ALIAS_MAXIMUM,
 };
-use super::{VERSIONS, broker, broker_with, client, connect};
+use super::{VERSIONS, broker, broker_with, client, connect, kept, tells_presence};
 
 fn two_bytes(connack: &ConnAck, id: u8) -> Option<u16> {
     let value = connack.properties.get(id)?;
@@ -111,6 +111,26 @@ async fn server_keep_alive_is_said_when_it_is_not_the_clients_own() {
         );
         broker.stop().await;
     }
+}
+
+/// MQTT 3.1 ends at 23 characters, 3.1.1 and 5 let a server take more, and so does this one.
+#[tokio::test]
+async fn a_client_id_may_be_longer_than_23_characters() {
+    let broker = broker().await;
+    for version in VERSIONS {
+        for length in [1, 23, 24, 128] {
+            let id = "x".repeat(length);
+            let first = broker.client(kept(version, &id)).await.unwrap();
+            first.disconnect(0).await.unwrap();
+            let (mut again, connack) = connect(&broker, &kept(version, &id)).await;
+            let code = (connack.code, connack.session_present);
+            assert_eq!(code, (0, tells_presence(version)));
+            again.ping().await.unwrap();
+            drop(again);
+            client(&broker, version, &id).await;
+        }
+    }
+    broker.stop().await;
 }
 
 /// [MQTT-3.1.2-28]
