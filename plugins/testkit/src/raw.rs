@@ -106,7 +106,7 @@ impl Publish {
     }
 }
 
-/// A packet from the broker.
+/// A packet from the broker. One with reserved bits, a forbidden value or bytes too many is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packet {
@@ -174,6 +174,11 @@ impl RawClient {
             next_id: 0,
             waiting: VecDeque::new(),
         }
+    }
+
+    /// The protocol that it speaks.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Sends bytes as they are.

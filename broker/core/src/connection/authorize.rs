@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use partyline_plugin::host::OutletEntry;
 use partyline_plugin::protocol::TopicFilter;
-use partyline_plugin::{
-    AccessVerdict, Audience, OutletEntry, Qos, Reason, Role, SessionInfo, SubscribeRequest,
-};
+use partyline_plugin::{AccessVerdict, Audience, Qos, Reason, Role, SessionInfo, SubscribeRequest};
 
 use super::Connection;
 use crate::plugins::{Faulted, HookTable};

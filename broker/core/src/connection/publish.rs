@@ -64,13 +64,13 @@ impl Connection {
                 self.route(message).await
             }
             Verdict::Consume => (Reason::Success, None),
-            Verdict::Reject(Reason::NotAuthorized) => {
+            Verdict::Reject(refusal) if refusal.reason == Reason::NotAuthorized => {
                 let detail = "publishing to this topic is not allowed";
                 (Reason::NotAuthorized, Some(detail))
             }
-            Verdict::Reject(reason) => (reason, None),
-            Verdict::Disconnect(reason) => {
-                return Err(ProtocolError::new(reason, "refused by a plugin"));
+            Verdict::Reject(refusal) => (refusal.reason, None),
+            Verdict::Disconnect(refusal) => {
+                return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
             }
         };
         self.finish_publish(receipt, reason, detail);

@@ -102,14 +102,15 @@ impl Connection {
         }
         let hooks = self.kernel.hooks.load_full();
         let mut state = loop {
+            let access = self.kernel.access();
             let info = self.info();
             let may = hooks.may_subscribe(&info, &filter, options.qos).await;
             may.map_err(|refused| self.not_granted(refused.reason()))?;
             let state = self.held();
             let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
-            // A login that came while the hooks decided has authorized again what was saved by
-            // then. This was not, so they decide again.
-            if self.attachment.info.load().login == info.login {
+            // A login, or a change of rules, that came while the hooks decided has authorized again
+            // what was saved by then. This was not, so they decide again.
+            if self.attachment.info.load().login == info.login && self.kernel.access() == access {
                 break state;
             }
         };

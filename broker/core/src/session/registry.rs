@@ -143,6 +143,7 @@ impl Registry {
         self.unindex(&attachment);
         state.outbound.detach();
         state.detached = Some(Instant::now());
+        state.left_by = Some(attachment.info());
         if let Some(expiry_secs) = how.expiry_secs {
             state.expiry_secs = expiry_secs.min(max_expiry_secs);
         }
@@ -281,8 +282,10 @@ impl Registry {
             .collect()
     }
 
-    pub(crate) fn sessions_of_app(&self, app: &AppKey) -> Vec<Arc<Session>> {
-        let of_app = self.devices.iter().filter(|entry| entry.key().app == *app);
+    /// The sessions of one app, or all.
+    pub(crate) fn sessions(&self, app: Option<&AppKey>) -> Vec<Arc<Session>> {
+        let is_of = |key: &DeviceKey| app.is_none_or(|app| key.app == *app);
+        let of_app = self.devices.iter().filter(|entry| is_of(entry.key()));
         of_app.map(|entry| Arc::clone(entry.value())).collect()
     }
 

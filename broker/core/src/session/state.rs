@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
 use partyline_plugin::protocol::{RegistrationId, TopicFilter};
-use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
+use partyline_plugin::{DeviceKey, Message, Qos, SessionId, SessionInfo};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -47,6 +47,8 @@ pub(crate) struct State {
     /// Subscriptions to plain topics.
     pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
     pub(crate) received: Received,
+    /// Whose it was when its last connection ended, as long as it has none.
+    pub(super) left_by: Option<Arc<SessionInfo>>,
     /// How long it is kept without a connection, seconds.
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
@@ -70,8 +72,22 @@ impl State {
         self.attachment = Some(Arc::clone(attachment));
         self.expiry_secs = expiry_secs;
         self.detached = None;
+        self.left_by = None;
         self.place = None;
         self.will = will;
+    }
+
+    /// Whose it is, or was when its connection ended.
+    pub(crate) fn whose(&self) -> Option<Arc<SessionInfo>> {
+        let attached = self.attachment.as_ref().map(|attachment| attachment.info());
+        attached.or_else(|| self.left_by.clone())
+    }
+
+    /// Whether nothing has changed about whose it is: neither another connection nor another login
+    /// came.
+    pub(crate) fn is_of(&self, info: &SessionInfo) -> bool {
+        let whose = self.whose();
+        whose.is_some_and(|whose| (whose.id, whose.login) == (info.id, info.login))
     }
 
     /// Drops the messages whose topic no subscription covers any more. Those of shared ones are for
@@ -135,6 +151,7 @@ impl Session {
             owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
+            left_by: None,
             expiry_secs: 0,
             detached: None,
             place: None,
