@@ -23,6 +23,8 @@ pub(crate) struct Codec {
     max_packet: usize,
     /// The client's Maximum Packet Size.
     max_sent: Option<u32>,
+    /// Request Problem Information ([MQTT-3.1.2-29]).
+    tells_problems: bool,
     inner: Inner,
 }
 
@@ -42,6 +44,7 @@ impl Codec {
             version,
             max_packet,
             max_sent: None,
+            tells_problems: true,
             inner,
         }
     }

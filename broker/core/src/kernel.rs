@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use dashmap::DashMap;
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::{Clock, Message, PublishError, Reason, SessionId, Tasks};
@@ -82,9 +83,17 @@ impl Kernel {
     }
 
     /// Routes a plugin's message in its app. Returns when every target has it.
-    pub(crate) async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
+    pub(crate) async fn publish(
+        &self,
+        app: &AppKey,
+        mut message: Message,
+    ) -> Result<(), PublishError> {
         if message.topic.as_str().starts_with('$') {
             return Err(PublishError::ReservedTopic);
+        }
+        if message.retain {
+            // What is kept for long must not pin a larger buffer of the plugin.
+            message.payload = Bytes::copy_from_slice(&message.payload);
         }
         let space = self.space(app);
         let routed = space.publish(&self.config.limits, message, None).await;

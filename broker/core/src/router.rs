@@ -9,7 +9,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use partyline_plugin::protocol::{TopicFilter, TopicName};
@@ -133,7 +132,8 @@ impl AppSpace {
     }
 
     /// Retains a message that is to be, and hands it to every matching session's queue; `from` is
-    /// the publisher, for No Local. What cannot be retained goes to nobody.
+    /// the publisher, for No Local. What cannot be retained goes to nobody. The payload is kept as it
+    /// is, with the buffer that it lies in.
     ///
     /// Async because with several brokers it returns only when the others have confirmed.
     #[expect(
@@ -201,9 +201,7 @@ impl AppSpace {
         }
     }
 
-    fn keep(&self, mut message: Message) -> Result<Arc<Publication>, RetainedFull> {
-        // What is kept for long must not pin a larger buffer.
-        message.payload = Bytes::copy_from_slice(&message.payload);
+    fn keep(&self, message: Message) -> Result<Arc<Publication>, RetainedFull> {
         let publication = Arc::new(Publication::new(message));
         self.retained.store(&publication)?;
         Ok(publication)

@@ -201,6 +201,7 @@ fn admit(
             topic_alias_maximum: limits.topic_aliases,
             assigned_client_id: greeting.assigned.then(|| client_id.to_string()),
             server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
+            response_information: greeting.response_information,
             user_properties: greeting.connack_properties,
         },
         &mut wire.output,

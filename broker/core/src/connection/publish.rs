@@ -55,7 +55,7 @@ impl Connection {
         message.properties = publish.properties;
         let hooks = self.kernel.hooks.load_full();
         let info = self.info();
-        let reason = match hooks.filter_publish(&info, &mut message).await {
+        let (reason, detail) = match hooks.filter_publish(&info, &mut message).await {
             Verdict::Next | Verdict::Accept => {
                 if message.topic.as_str().starts_with('$') {
                     self.on_command(receipt, &message).await;
@@ -63,13 +63,17 @@ impl Connection {
                 }
                 self.route(message).await
             }
-            Verdict::Consume => Reason::Success,
-            Verdict::Reject(refusal) => refusal.reason,
+            Verdict::Consume => (Reason::Success, None),
+            Verdict::Reject(refusal) if refusal.reason == Reason::NotAuthorized => {
+                let detail = "publishing to this topic is not allowed";
+                (Reason::NotAuthorized, Some(detail))
+            }
+            Verdict::Reject(refusal) => (refusal.reason, None),
             Verdict::Disconnect(refusal) => {
                 return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
             }
         };
-        self.finish_publish(receipt, reason);
+        self.finish_publish(receipt, reason, detail);
         Ok(())
     }
 
@@ -96,7 +100,7 @@ impl Connection {
                 let reply = self.reply_of(topic.as_str(), publish.properties.as_deref());
                 self.pending.running(id, qos, slot, reply);
             }
-            Arrival::Done => self.pending.done(id, qos, Reason::Success),
+            Arrival::Done => self.pending.done(id, qos, Reason::Success, None),
             Arrival::TooMany => {
                 let detail = format!("more than {limit} unreleased messages");
                 return Err(ProtocolError::new(Reason::ReceiveMaximumExceeded, detail));
@@ -106,28 +110,34 @@ impl Connection {
     }
 
     /// Retains and routes a plain message.
-    async fn route(&mut self, mut message: Message) -> Reason {
+    async fn route(&mut self, mut message: Message) -> (Reason, Option<&'static str>) {
         // What is kept longer than a write must not pin the read buffer.
         message.payload = bytes::Bytes::copy_from_slice(&message.payload);
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
         match space.publish(limits, message, Some(&self.session)).await {
-            Ok(()) => Reason::Success,
+            Ok(()) => (Reason::Success, None),
             Err(full) => {
                 tracing::info!(session.device = %self.session.key, %full, "retained message refused");
-                Reason::QuotaExceeded
+                let detail = "the app's limit of retained messages is reached";
+                (Reason::QuotaExceeded, Some(detail))
             }
         }
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
-    pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
+    pub(super) fn finish_publish(
+        &mut self,
+        receipt: Receipt,
+        reason: Reason,
+        detail: Option<&'static str>,
+    ) {
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();
             work.finish(self.codec.version(), CommandReply { payload, reason });
         }
-        self.pending.done(id, qos, reason);
+        self.pending.done(id, qos, reason, detail);
     }
 }
 
