@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use partyline_plugin::host::Broker;
-use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
+use partyline_plugin::protocol::{AppKey, TopicFilter, TopicName, Username};
 use partyline_plugin::{
     Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos, Reason,
-    SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
+    SessionHandle, SessionId, SessionInfo, SubscribeError, SubscriptionOptions, Tracked,
+    TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
 use crate::connection::{Refused, covered_outlets};
 use crate::kernel::Kernel;
+use crate::packet::SubscribeOptions;
 use crate::plugins::Faulted;
 use crate::session::{Attachment, Enqueued, Guarantee, Session, Stop};
 
@@ -88,6 +90,7 @@ impl Kernel {
         for filter in denied {
             state.subscriptions.remove(&filter);
             session.space.unsubscribe(&filter, session);
+            self.events.unsubscribed(info, &filter);
         }
         state.keep_granted();
         Ok(())
@@ -106,6 +109,22 @@ impl Broker for Kernel {
             return Err(PublishError::Stopping);
         }
         Kernel::publish(self, app, message).await
+    }
+
+    async fn retain(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
+        if self.stopping.is_cancelled() {
+            return Err(PublishError::Stopping);
+        }
+        if message.topic.as_str().starts_with('$') {
+            return Err(PublishError::ReservedTopic);
+        }
+        let kept = self.space(app).retain(message);
+        kept.map_err(|_| PublishError::RetainedFull)
+    }
+
+    async fn retained(&self, app: &AppKey, topic: &TopicName) -> Option<Message> {
+        let publication = self.space(app).retained.of_topic(topic)?;
+        Some(publication.message.clone())
     }
 
     fn deliver(&self, to: SessionHandle, message: Outgoing) -> Delivery {
@@ -141,6 +160,52 @@ impl Broker for Kernel {
             .iter()
             .map(|attachment| attachment.info())
             .collect()
+    }
+
+    fn sessions_in(
+        &self,
+        app: &AppKey,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<SessionInfo>> {
+        let found = self.registry.of_app(app, after, limit);
+        found.iter().map(|attachment| attachment.info()).collect()
+    }
+
+    async fn subscribe(
+        &self,
+        id: SessionId,
+        filter: TopicFilter,
+        options: SubscriptionOptions,
+    ) -> Result<Qos, SubscribeError> {
+        if filter.as_str().starts_with('$') {
+            return Err(SubscribeError::ReservedTopic);
+        }
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let options = SubscribeOptions::asked(options);
+        {
+            let mut state = session.held_by(id).ok_or(Gone)?;
+            let is_new = !state.subscriptions.contains_key(&filter);
+            if is_new && state.subscriptions.len() >= self.config.limits.subscriptions {
+                return Err(SubscribeError::TooMany);
+            }
+            session.subscribe(&mut state, filter.clone(), options);
+        }
+        self.events.subscribed(&attachment, &filter, options.qos);
+        attachment.signal.wake();
+        Ok(options.qos)
+    }
+
+    async fn unsubscribe(&self, id: SessionId, filter: &TopicFilter) -> Result<bool, Gone> {
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let existed = {
+            let mut state = session.held_by(id).ok_or(Gone)?;
+            session.unsubscribe(&mut state, filter)
+        };
+        if existed {
+            self.events.unsubscribed(&attachment.info(), filter);
+        }
+        Ok(existed)
     }
 
     async fn set_user(

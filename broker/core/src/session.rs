@@ -10,6 +10,8 @@ mod received;
 mod registry;
 mod routed;
 mod state;
+mod subscriptions;
+mod tell;
 
 pub(crate) use attachment::{Attachment, Stop};
 pub(crate) use commands::{Commands, Pace};

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use partyline_plugin::{ProtocolVersion, Qos, Reason};
+use partyline_plugin::{ProtocolVersion, Qos, Reason, Refusal};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
 
@@ -107,6 +107,19 @@ impl Codec {
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+        self.ack_because(answer, id, &reason.into(), output);
+    }
+
+    /// The same that says why, if the client wants to know and the packet is not too large for it.
+    pub(crate) fn ack_because(
+        &mut self,
+        answer: Answer,
+        id: u16,
+        why: &Refusal,
+        output: &mut BytesMut,
+    ) {
+        let reason = why.reason;
+        let message = why.message.as_deref().filter(|_| self.wants_reasons);
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
@@ -120,28 +133,31 @@ impl Codec {
                 };
                 put(codec.encode(packet, output));
             }
-            Inner::V5(codec) => {
-                let first = || v5::PublishAck {
+            Inner::V5(_) => {
+                let first = |message: Option<&str>| v5::PublishAck {
                     packet_id,
                     reason_code: v5::PublishAckReason::try_from(reason.code())
                         .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
                     properties: Vec::new(),
-                    reason_string: None,
+                    reason_string: message.map(Into::into),
                 };
-                let second = || v5::PublishAck2 {
+                let second = |message: Option<&str>| v5::PublishAck2 {
                     packet_id,
                     reason_code: v5::PublishAck2Reason::try_from(reason.code())
                         .unwrap_or(v5::PublishAck2Reason::Success),
                     properties: Vec::new(),
-                    reason_string: None,
+                    reason_string: message.map(Into::into),
                 };
-                let packet = match answer {
-                    Answer::Ack => v5::Packet::PublishAck(first()),
-                    Answer::Rec => v5::Packet::PublishReceived(first()),
-                    Answer::Rel => v5::Packet::PublishRelease(second()),
-                    Answer::Comp => v5::Packet::PublishComplete(second()),
+                let packet = |message| match answer {
+                    Answer::Ack => v5::Packet::PublishAck(first(message)),
+                    Answer::Rec => v5::Packet::PublishReceived(first(message)),
+                    Answer::Rel => v5::Packet::PublishRelease(second(message)),
+                    Answer::Comp => v5::Packet::PublishComplete(second(message)),
                 };
-                put(codec.encode(packet, output));
+                // [MQTT-3.4.2-2] and its like; the rest of it fits always.
+                if message.is_none() || !self.put_fitting(packet(message), output) {
+                    self.put_fitting(packet(None), output);
+                }
             }
         }
     }

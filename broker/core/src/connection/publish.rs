@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use partyline_plugin::protocol::TopicName;
-use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Verdict};
+use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Refusal, Verdict};
 
 use super::Connection;
 use crate::codec::check_response_topic;
@@ -68,21 +68,22 @@ impl Connection {
         message.properties = publish.properties;
         let hooks = self.kernel.hooks.load_full();
         let info = self.info();
-        let reason = match hooks.filter_publish(&info, &mut message).await {
+        let why = match hooks.filter_publish(&info, &mut message).await {
             Verdict::Next | Verdict::Accept => {
                 if message.topic.as_str().starts_with('$') {
                     self.on_command(receipt, &message).await;
                     return Ok(());
                 }
-                self.route(message).await
+                self.route(message).await.into()
             }
-            Verdict::Consume => Reason::Success,
-            Verdict::Reject(reason) => reason,
-            Verdict::Disconnect(reason) => {
-                return Err(ProtocolError::new(reason, "refused by a plugin"));
+            Verdict::Consume => Reason::Success.into(),
+            Verdict::Reject(why) => why,
+            Verdict::Disconnect(why) => {
+                let detail = why.message.unwrap_or_else(|| "refused by a plugin".into());
+                return Err(ProtocolError::new(why.reason, detail));
             }
         };
-        self.finish_publish(receipt, reason);
+        self.finish_publish(receipt, why);
         Ok(())
     }
 
@@ -120,8 +121,12 @@ impl Connection {
         message.payload = bytes::Bytes::copy_from_slice(&message.payload);
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
+        let told = self.kernel.events.about(&self.session.key.app, &message);
         match space.publish(limits, message, Some(&self.session)).await {
-            Ok(()) => Reason::Success,
+            Ok(()) => {
+                self.kernel.events.published(Some(&self.info()), told);
+                Reason::Success
+            }
             Err(full) => {
                 tracing::info!(session.device = %self.session.key, %full, "retained message refused");
                 Reason::QuotaExceeded
@@ -130,13 +135,15 @@ impl Connection {
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
-    pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
+    pub(super) fn finish_publish(&mut self, receipt: Receipt, why: impl Into<Refusal>) {
+        let why = why.into();
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();
+            let reason = why.reason;
             work.finish(self.codec.version(), CommandReply { payload, reason });
         }
-        self.pending.done(id, qos, reason);
+        self.pending.done(id, qos, why);
     }
 }
 
@@ -148,11 +155,13 @@ impl crate::kernel::Kernel {
         will: crate::session::WillMessage,
     ) {
         let (limits, mut message) = (&self.config.limits, will.message);
+        let told = self.events.about(&session.key.app, &message);
         if let Err(full) = session.space.publish(limits, message.clone(), None).await {
             tracing::info!(session.device = %session.key, %full, "will published, not retained");
             message.retain = false;
             // What is not retained is not refused.
             let _ = session.space.publish(limits, message, None).await;
         }
+        self.events.published(None, told);
     }
 }

@@ -7,7 +7,7 @@ use partyline_plugin::{Qos, Reason};
 
 use super::{Connection, Refused};
 use crate::codec::answer_len;
-use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::packet::{ProtocolError, Subscribe, SubscribeOptions, Unsubscribe};
 
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
@@ -68,6 +68,9 @@ impl Connection {
         }
         if filter.as_str().starts_with('$') {
             let qos = self.grant_outlets(&filter)?;
+            self.kernel
+                .events
+                .subscribed(&self.attachment, &filter, qos);
             return Ok((qos, Some(filter)));
         }
         let (new, count) = {
@@ -78,33 +81,22 @@ impl Connection {
             return Err(Reason::QuotaExceeded);
         }
         let hooks = self.kernel.hooks.load_full();
-        let mut state = loop {
+        let asked = options;
+        let (mut state, options) = loop {
             let info = self.info();
-            let may = hooks.may_subscribe(&info, &filter, options.qos).await;
+            let may = hooks.may_subscribe(&info, &filter, asked.qos).await;
             may.map_err(Refused::reason)?;
+            let options = hooks.filter_subscribe(&info, &filter, asked).await?;
             let state = self.held().ok_or(Reason::UnspecifiedError)?;
             // A login that came while the hooks decided has authorized again what was saved by
             // then. This was not, so they decide again.
             if self.attachment.info.load().login == info.login {
-                break state;
+                break (state, options);
             }
         };
-        // All under the lock, so that session and router say the same, whoever else comes. What is
-        // retained from now on reaches the session as it comes; what was before is owed.
-        let new = state
-            .subscriptions
-            .insert(filter.clone(), options)
-            .is_none();
-        let space = &self.session.space;
-        space.subscribe(&filter, &self.session, options);
-        let wants_retained = match options.retain_handling {
-            RetainHandling::Always => true,
-            RetainHandling::IfNew => new,
-            RetainHandling::Never => false,
-        };
-        if wants_retained {
-            state.owed.add(space.retained.search(filter), options.qos);
-        }
+        self.session.subscribe(&mut state, filter.clone(), options);
+        let events = &self.kernel.events;
+        events.subscribed(&self.attachment, &filter, options.qos);
         Ok((options.qos, None))
     }
 
@@ -145,14 +137,10 @@ impl Connection {
             let Some(mut state) = self.held() else {
                 return Reason::UnspecifiedError;
             };
-            state.owed.forget(&filter);
-            let removed = state.subscriptions.remove(&filter);
-            if removed.is_some() {
-                self.session.space.unsubscribe(&filter, &self.session);
-            }
-            removed.is_some()
+            self.session.unsubscribe(&mut state, &filter)
         };
         if existed {
+            self.kernel.events.unsubscribed(&self.info(), &filter);
             Reason::Success
         } else {
             Reason::NoSubscriptionExisted

@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use partyline_plugin::{ProtocolVersion, Qos, Reason, TrackedOutcome};
+use partyline_plugin::{DropReason, ProtocolVersion, Qos, Reason, TrackedOutcome};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Publication;
 use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
+use super::tell::Teller;
 use crate::codec::{Frame, write_pubrel};
 use crate::config::LimitsConfig;
 
@@ -102,6 +103,12 @@ impl Outbound {
             in_flight: InFlight::new(last_id),
             dropped: 0,
         }
+    }
+
+    /// Tells what becomes of its routed messages.
+    pub(super) fn telling(mut self, teller: Teller) -> Self {
+        self.routed.teller = teller;
+        self
     }
 
     /// Queues a routed message.
@@ -221,14 +228,21 @@ impl Outbound {
             return false;
         };
         if publication.expired(now) {
+            self.routed
+                .teller
+                .dropped(&publication, DropReason::Expired);
             return true;
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
         let Some(frame) = frame.filter(|frame| fill.fits(frame)) else {
             self.dropped += 1;
+            self.routed
+                .teller
+                .dropped(&publication, DropReason::TooLarge);
             return true;
         };
+        self.routed.teller.delivered(&publication, qos);
         let awaits = match qos {
             Qos::AtMostOnce => {
                 frame.write(qos, 0, retain, false, output);
@@ -290,15 +304,19 @@ impl Outbound {
 
     /// PUBACK. An id that is not outstanding is ignored: it is a late one.
     pub(crate) fn on_puback(&mut self, id: u16, reason: Reason) {
-        if let Some(entry) = self.in_flight.finish(id, Awaits::Ack)
-            && let Sent::Tracked(sender) = entry.sent
-        {
-            end(sender, outcome(reason));
+        let entry = self.in_flight.finish(id, Awaits::Ack);
+        match entry.map(|entry| entry.sent) {
+            Some(Sent::Tracked(sender)) => end(sender, outcome(reason)),
+            Some(Sent::Plain { publication, .. }) => self.routed.teller.acked(&publication, reason),
+            Some(Sent::Void) | None => {}
         }
     }
 
     /// PUBREC. True if a PUBREL is to follow.
     pub(crate) fn on_pubrec(&mut self, id: u16, reason: Reason) -> bool {
+        if let Some(publication) = self.in_flight.awaiting_rec(id) {
+            self.routed.teller.acked(publication, reason);
+        }
         if reason.is_error() {
             self.in_flight.finish(id, Awaits::Rec);
             return false;
@@ -333,11 +351,19 @@ impl Outbound {
     /// Routed messages whose topic is no longer granted go, in flight as above.
     pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
         let topic = |publication: &Publication| granted(publication.message.topic.as_str());
+        let teller = self.routed.teller.clone();
+        let keep = |publication: &Publication| {
+            let kept = topic(publication);
+            if !kept {
+                teller.dropped(publication, DropReason::NotAllowed);
+            }
+            kept
+        };
         self.in_flight.drop_sent(|sent| match sent {
-            Sent::Plain { publication, .. } => !topic(publication),
+            Sent::Plain { publication, .. } => !keep(publication),
             Sent::Tracked(_) | Sent::Void => false,
         });
-        self.routed.keep(|routed| topic(&routed.publication));
+        self.routed.keep(|routed| keep(&routed.publication));
     }
 
     /// Senders that are dropped read as gone.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use partyline_plugin::Qos;
 use partyline_plugin::protocol::TopicFilter;
 
-use super::Outbound;
+use super::{Outbound, Publication};
 use crate::router::{Retained, Search};
 
 /// One search for each subscription that began with retained messages. MQTT 5 §3.3.1.3 wants all
@@ -36,12 +36,17 @@ impl Owed {
     }
 
     /// Queues the next few, a bounded piece of work.
-    pub(super) fn advance(&mut self, retained: &Retained, outbound: &mut Outbound) {
+    pub(super) fn advance(
+        &mut self,
+        retained: &Retained,
+        outbound: &mut Outbound,
+        takes: impl Fn(&Publication) -> bool,
+    ) {
         let Some((search, qos)) = self.searches.front_mut() else {
             return;
         };
         let found = retained.advance(search);
-        for publication in found.publications {
+        for publication in found.publications.into_iter().filter(|one| takes(one)) {
             let qos = publication.message.qos.min(*qos);
             outbound.route_owed(publication, qos);
         }

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
+use super::tell::Teller;
 use super::{Attachment, Commands, Enqueued, Fill, Outbound, Owed, Publication};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
@@ -101,7 +102,7 @@ impl Session {
     ) -> Self {
         let state = State {
             attachment: None,
-            outbound: Outbound::new(rand::random()),
+            outbound: Outbound::new(rand::random()).telling(Teller::new(&space.events, &key)),
             owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
@@ -139,10 +140,16 @@ impl Session {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
-        let State { outbound, owed, .. } = &mut *state;
+        let State {
+            outbound,
+            owed,
+            attachment,
+            ..
+        } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            owed.advance(&self.space.retained, outbound);
+            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            owed.advance(&self.space.retained, outbound, takes);
         }
         outbound.fill(fill, output);
         !owed.is_empty() && outbound.owed() == 0
@@ -156,6 +163,9 @@ impl Session {
         qos: Qos,
         retain: bool,
     ) {
+        if !self.takes(publication) {
+            return;
+        }
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
             return;

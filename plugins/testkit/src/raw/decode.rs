@@ -66,15 +66,18 @@ fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
         kind @ 4..=7 => {
             need(&body, 2)?;
             let id = body.get_u16();
-            Packet::Ack(
-                kind,
-                id,
-                if body.has_remaining() {
-                    body.get_u8()
-                } else {
-                    0
-                },
-            )
+            let reason = if body.has_remaining() {
+                body.get_u8()
+            } else {
+                0
+            };
+            if body.has_remaining() {
+                let properties = properties(&mut body)?;
+                if !properties.0.is_empty() {
+                    return Ok(Packet::AckWith(kind, id, reason, properties));
+                }
+            }
+            Packet::Ack(kind, id, reason)
         }
         kind @ (9 | 11) => {
             need(&body, 2)?;

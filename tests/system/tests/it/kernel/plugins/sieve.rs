@@ -46,9 +46,10 @@ impl PublishFilter for Filter {
         }
         Ok(match action {
             "accept" => Verdict::Accept,
+            "explain" => Verdict::reject_because(Reason::QuotaExceeded, "too much of it"),
             "consume" => Verdict::Consume,
-            "reject" => Verdict::Reject(Reason::QuotaExceeded),
-            "disconnect" => Verdict::Disconnect(Reason::MessageRateTooHigh),
+            "reject" => Verdict::reject(Reason::QuotaExceeded),
+            "disconnect" => Verdict::disconnect(Reason::MessageRateTooHigh),
             "payload" => {
                 message.payload = "rewritten".into();
                 Verdict::Next
