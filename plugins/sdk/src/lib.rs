@@ -112,4 +112,4 @@ pub use outlet::{Audience, Outlet};
 pub use plugin::{Health, Plugin, Reload};
 pub use registrar::Registrar;
 pub use session::{SessionHandle, SessionId, SessionInfo};
-pub use tasks::Tasks;
+pub use tasks::{QueueFull, Tasks, WorkQueue};
