@@ -7,6 +7,7 @@ mod exchange;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use bytes::{Buf, Bytes, BytesMut};
@@ -146,6 +147,7 @@ pub struct RawClient {
     version: Version,
     input: BytesMut,
     next_id: u16,
+    patience: Duration,
     /// Packets that came while another was waited for.
     waiting: VecDeque<Packet>,
 }
@@ -174,8 +176,16 @@ impl RawClient {
             version,
             input: BytesMut::new(),
             next_id: 0,
+            patience: PATIENCE,
             waiting: VecDeque::new(),
         }
+    }
+
+    /// Waits only so long for what must come, instead of [`PATIENCE`].
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The protocol that it speaks.
@@ -227,7 +237,7 @@ impl RawClient {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, reading)
+        tokio::time::timeout(self.patience, reading)
             .await
             .context("no packet came in time")?
     }
