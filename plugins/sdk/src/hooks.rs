@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use access::{AccessVerdict, AuthorizePublish, AuthorizeSubscribe, SubscribeRequest};
 pub use authenticate::{Admission, AuthVerdict, Authenticate, ConnectRefusal, ConnectRequest};
-pub use publish::{PublishFilter, Verdict};
+pub use publish::{PublishFilter, Refusal, Verdict};
 
 /// How long a filter may take before it counts as faulty, unless registered otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);

@@ -90,7 +90,7 @@ pub use context::PluginContext;
 pub use hooks::{
     AccessVerdict, Admission, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
     ConnectRefusal, ConnectRequest, DEFAULT_DEADLINE, FilterOptions, HookError, HookResult,
-    OnFault, Phase, PublishFilter, Scope, SubscribeRequest, Verdict,
+    OnFault, Phase, PublishFilter, Refusal, Scope, SubscribeRequest, Verdict,
 };
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
