@@ -252,8 +252,8 @@ impl HookTable {
         if !message.topic.as_str().starts_with('$') {
             match self.authorize_publish(info, message).await {
                 AccessVerdict::Allow => {}
-                AccessVerdict::Next => return not_allowed(Reason::NotAuthorized),
-                AccessVerdict::Deny(reason) => return not_allowed(reason),
+                AccessVerdict::Next => return Verdict::reject(Reason::NotAuthorized),
+                AccessVerdict::Deny(reason) => return Verdict::reject(reason),
             }
         }
         run(rest, info, message).await
@@ -297,10 +297,6 @@ impl HookTable {
         }
         Ok(options)
     }
-}
-
-fn not_allowed(reason: Reason) -> Verdict {
-    Verdict::reject_because(reason, "publishing to this topic is not allowed")
 }
 
 /// As plugins see it.
