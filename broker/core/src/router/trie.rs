@@ -79,6 +79,12 @@ impl Node {
 }
 
 impl Trie {
+    /// Whether nothing is left of anything.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn is_empty(&self) -> bool {
+        self.root.is_empty()
+    }
+
     /// Adds or replaces a subscription; true if it is new.
     pub(super) fn insert(&mut self, filter: &str, subscriber: Subscriber) -> bool {
         let mut node = &mut self.root;
