@@ -43,7 +43,9 @@ impl Kernel {
                 state.subscriptions.remove(&filter);
                 session.space.unsubscribe(&filter, session);
             }
-            state.keep_granted();
+            let orphans = state.keep_granted();
+            drop(state);
+            session.space.dispatch_again(orphans);
             return Ok(());
         }
     }

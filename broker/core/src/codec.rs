@@ -13,7 +13,7 @@ use rmqtt_codec::{v3, v5};
 pub(crate) use checks::check_response_topic;
 pub(crate) use encode::{Answer, answer_len, write_pubrel};
 pub(crate) use frame::FrameError;
-pub(crate) use publish::{Frame, encode_publish};
+pub(crate) use publish::{ALIAS_BYTES, Alias, Extra, Frame, LONGEST_PACKET, encode_publish};
 
 /// The codec of one connection, once its version is known.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Codec {
     max_packet: usize,
     /// The client's Maximum Packet Size.
     max_sent: Option<u32>,
+    /// Request Problem Information ([MQTT-3.1.2-29]).
+    tells_problems: bool,
     inner: Inner,
 }
 
@@ -42,6 +44,7 @@ impl Codec {
             version,
             max_packet,
             max_sent: None,
+            tells_problems: true,
             inner,
         }
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use partyline_plugin::host::Broker;
 use partyline_plugin::protocol::{AppKey, Username};
 use partyline_plugin::{
-    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos,
-    Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
+    Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos, Reason,
+    SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
@@ -21,6 +22,9 @@ impl Kernel {
             return Delivery::Gone;
         };
         let v5 = attachment.info.load().version == ProtocolVersion::V5;
+        let listening = attachment.listening.lock();
+        let matched = listening.matched(message.topic.as_str());
+        drop(listening);
         let Some(frame) = frame_of(v5, message, guarantee.has_id()) else {
             guarantee.end(TrackedOutcome::TooLarge);
             return Delivery::Full;
@@ -33,7 +37,7 @@ impl Kernel {
         }
         let queued = state
             .outbound
-            .deliver(&self.config.limits, frame, guarantee);
+            .deliver(&self.config.limits, frame, matched, guarantee);
         drop(state);
         attachment.signal.wake();
         match queued {

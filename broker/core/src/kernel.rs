@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use dashmap::DashMap;
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::{Clock, Message, PublishError, Reason, SessionId, Tasks};
@@ -11,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
-use crate::plugins::HookTable;
+use crate::plugins::{ChainDescription, HookTable};
 use crate::router::AppSpace;
 use crate::session::{Attachment, Registry, Session, Stop};
 
@@ -60,6 +61,11 @@ impl Kernel {
         }
     }
 
+    /// What packets meet, and how it fares.
+    pub(crate) fn describe(&self) -> ChainDescription {
+        self.hooks.load().describe()
+    }
+
     pub(crate) fn next_session_id(&self) -> SessionId {
         SessionId::new(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
@@ -77,9 +83,17 @@ impl Kernel {
     }
 
     /// Routes a plugin's message in its app. Returns when every target has it.
-    pub(crate) async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
+    pub(crate) async fn publish(
+        &self,
+        app: &AppKey,
+        mut message: Message,
+    ) -> Result<(), PublishError> {
         if message.topic.as_str().starts_with('$') {
             return Err(PublishError::ReservedTopic);
+        }
+        if message.retain {
+            // What is kept for long must not pin a larger buffer of the plugin.
+            message.payload = Bytes::copy_from_slice(&message.payload);
         }
         let space = self.space(app);
         let routed = space.publish(&self.config.limits, message, None).await;

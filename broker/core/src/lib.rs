@@ -22,4 +22,7 @@ mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
 pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
-pub use plugins::HostError;
+pub use plugins::{
+    ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
+    NamespaceDescription, ObserverDescription, OutletDescription,
+};

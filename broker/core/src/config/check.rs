@@ -1,5 +1,7 @@
 //! What the types of the configuration cannot say.
 
+use partyline_plugin::protocol::TopicName;
+
 use super::BrokerConfig;
 
 /// Room for a CONNECT with names and a password.
@@ -50,6 +52,12 @@ pub enum Unusable {
         /// The other one's value.
         bound: u64,
     },
+    /// It must be a topic name of the app's own.
+    #[error("must be a topic without wildcards that does not begin with $")]
+    NoPlainTopic {
+        /// Which.
+        key: &'static str,
+    },
     /// It needs another one that is not set.
     #[error("needs {needs}, which is not set")]
     Needs {
@@ -68,6 +76,7 @@ impl Unusable {
             | Self::TooSmall { key, .. }
             | Self::TooLarge { key, .. }
             | Self::Below { key, .. }
+            | Self::NoPlainTopic { key }
             | Self::Needs { key, .. } => key,
         }
     }
@@ -123,6 +132,13 @@ impl BrokerConfig {
                     least,
                     bound,
                 });
+            }
+        }
+        if let Some(topic) = &mqtt.response_information {
+            let topic = TopicName::parse(topic, &limits.topic());
+            if topic.is_err() || topic.is_ok_and(|topic| topic.is_reserved()) {
+                let key = "mqtt.response_information";
+                return Err(Unusable::NoPlainTopic { key });
             }
         }
         if mqtt.tls_listen.is_some() && mqtt.tls.is_none() {

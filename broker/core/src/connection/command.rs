@@ -20,11 +20,13 @@ impl Connection {
         let hooks = self.kernel.hooks.load_full();
         let Some(namespace_reply) = hooks.reply_topic(topic) else {
             // Nobody answers here, so only the acknowledgement can say so.
-            self.finish_publish(receipt, Reason::NotAuthorized);
+            let detail = "clients cannot publish to this topic";
+            self.finish_publish(receipt, Reason::NotAuthorized, Some(detail));
             return;
         };
         if info.principal.role == Role::Anonymous {
-            self.finish_publish(receipt, Reason::NotAuthorized);
+            let detail = "anonymous clients have no commands";
+            self.finish_publish(receipt, Reason::NotAuthorized, Some(detail));
             return;
         }
         self.pace.count();
@@ -69,7 +71,7 @@ impl Connection {
         if let Poll::Ready(result) = first {
             let result = done(result);
             write_reply(&self.codec, &reply, result.payload, &mut self.wire.output);
-            self.finish_publish(receipt, result.reason);
+            self.finish_publish(receipt, result.reason, None);
             return;
         }
         let Receipt { id, qos, work } = receipt;
@@ -102,7 +104,7 @@ impl Connection {
     ) {
         let refusal = CommandReply::refusal(&message.payload, error);
         write_reply(&self.codec, to, refusal.payload, &mut self.wire.output);
-        self.finish_publish(receipt, refusal.reason);
+        self.finish_publish(receipt, refusal.reason, None);
     }
 
     /// Where a command on this topic is answered; `None` if it is not one.

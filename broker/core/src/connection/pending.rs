@@ -20,7 +20,7 @@ pub(super) struct ReplyTo {
 
 #[derive(Debug)]
 enum Work {
-    Done(Reason),
+    Done(Reason, Option<&'static str>),
     Running {
         slot: Slot,
         reply: Option<ReplyTo>,
@@ -65,12 +65,13 @@ impl Pending {
     }
 
     /// A message whose work is done: its acknowledgement waits its turn.
-    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: Reason) {
+    /// The detail says why, if it was refused.
+    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: Reason, detail: Option<&'static str>) {
         if qos != Qos::AtMostOnce {
             self.entries.push_back(Entry {
                 id,
                 qos,
-                work: Work::Done(reason),
+                work: Work::Done(reason, detail),
             });
         }
     }
@@ -90,7 +91,7 @@ impl Pending {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.entries.iter().find_map(|entry| match &entry.work {
             Work::Running { deadline, .. } => Some(*deadline),
-            Work::Done(_) => None,
+            Work::Done(..) => None,
         })
     }
 
@@ -103,19 +104,19 @@ impl Pending {
                 if let Some(to) = reply.take() {
                     write_reply(codec, &to, result.payload.clone(), output);
                 }
-                entry.work = Work::Done(result.reason);
+                entry.work = Work::Done(result.reason, None);
             }
         }
         while let Some(Entry {
-            work: Work::Done(reason),
+            work: Work::Done(reason, detail),
             id,
             qos,
         }) = self.entries.front()
         {
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, *reason, output),
-                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, *reason, output),
+                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, *reason, *detail, output),
+                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, *reason, *detail, output),
             }
             self.entries.pop_front();
         }

@@ -25,37 +25,24 @@ pub(super) struct Receipt {
 
 impl Connection {
     pub(super) async fn on_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
-        if publish.has_topic_alias {
-            let detail = "topic alias above the Topic Alias Maximum, which is 0";
-            return Err(ProtocolError::new(Reason::TopicAliasInvalid, detail));
-        }
         if publish.has_subscription_id {
             let detail = "subscription identifier from a client";
             return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
-        if publish.topic.is_empty() {
-            let detail = "neither a topic nor a topic alias";
-            return Err(ProtocolError::new(Reason::ProtocolError, detail));
-        }
+        let limits = &self.kernel.config.limits;
+        let (alias, max) = (publish.topic_alias, limits.topic_aliases);
+        let topic = self
+            .aliases
+            .resolve(&publish.topic, alias, max, &limits.topic())?;
         let (id, qos) = (publish.id, publish.qos);
         let mut work = None;
         if qos == Qos::ExactlyOnce {
-            work = self.receive(&publish)?;
+            work = self.receive(&publish, &topic)?;
             if work.is_none() {
                 return Ok(());
             }
         }
         let receipt = Receipt { id, qos, work };
-        let limits = self.kernel.config.limits.topic();
-        let topic = match TopicName::parse(&publish.topic, &limits) {
-            Ok(topic) => topic,
-            Err(error) => {
-                return Err(ProtocolError::new(
-                    Reason::TopicNameInvalid,
-                    error.to_string(),
-                ));
-            }
-        };
         if let Some(properties) = &publish.properties
             && !topic.is_reserved()
         {
@@ -68,7 +55,7 @@ impl Connection {
         message.properties = publish.properties;
         let hooks = self.kernel.hooks.load_full();
         let info = self.info();
-        let reason = match hooks.filter_publish(&info, &mut message).await {
+        let (reason, detail) = match hooks.filter_publish(&info, &mut message).await {
             Verdict::Next | Verdict::Accept => {
                 if message.topic.as_str().starts_with('$') {
                     self.on_command(receipt, &message).await;
@@ -76,20 +63,28 @@ impl Connection {
                 }
                 self.route(message).await
             }
-            Verdict::Consume => Reason::Success,
-            Verdict::Reject(reason) => reason,
-            Verdict::Disconnect(reason) => {
-                return Err(ProtocolError::new(reason, "refused by a plugin"));
+            Verdict::Consume => (Reason::Success, None),
+            Verdict::Reject(refusal) if refusal.reason == Reason::NotAuthorized => {
+                let detail = "publishing to this topic is not allowed";
+                (Reason::NotAuthorized, Some(detail))
+            }
+            Verdict::Reject(refusal) => (refusal.reason, None),
+            Verdict::Disconnect(refusal) => {
+                return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
             }
         };
-        self.finish_publish(receipt, reason);
+        self.finish_publish(receipt, reason, detail);
         Ok(())
     }
 
     /// The work that a QoS 2 message makes; none if it has come before, since it is not handled
     /// again ([MQTT-4.3.3-10]). QoS 1 needs no bound here: while its acknowledgements wait, nothing
     /// is read.
-    fn receive(&mut self, publish: &Publish) -> Result<Option<InWork>, ProtocolError> {
+    fn receive(
+        &mut self,
+        publish: &Publish,
+        topic: &TopicName,
+    ) -> Result<Option<InWork>, ProtocolError> {
         let (id, qos) = (publish.id, publish.qos);
         if self.pending.has_qos2(id) {
             return Ok(None);
@@ -102,10 +97,10 @@ impl Connection {
         match self.session.receive(id, limit) {
             Arrival::New(work) => return Ok(Some(work)),
             Arrival::InWork(slot) => {
-                let reply = self.reply_of(&publish.topic, publish.properties.as_deref());
+                let reply = self.reply_of(topic.as_str(), publish.properties.as_deref());
                 self.pending.running(id, qos, slot, reply);
             }
-            Arrival::Done => self.pending.done(id, qos, Reason::Success),
+            Arrival::Done => self.pending.done(id, qos, Reason::Success, None),
             Arrival::TooMany => {
                 let detail = format!("more than {limit} unreleased messages");
                 return Err(ProtocolError::new(Reason::ReceiveMaximumExceeded, detail));
@@ -115,28 +110,34 @@ impl Connection {
     }
 
     /// Retains and routes a plain message.
-    async fn route(&mut self, mut message: Message) -> Reason {
+    async fn route(&mut self, mut message: Message) -> (Reason, Option<&'static str>) {
         // What is kept longer than a write must not pin the read buffer.
         message.payload = bytes::Bytes::copy_from_slice(&message.payload);
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
         match space.publish(limits, message, Some(&self.session)).await {
-            Ok(()) => Reason::Success,
+            Ok(()) => (Reason::Success, None),
             Err(full) => {
                 tracing::info!(session.device = %self.session.key, %full, "retained message refused");
-                Reason::QuotaExceeded
+                let detail = "the app's limit of retained messages is reached";
+                (Reason::QuotaExceeded, Some(detail))
             }
         }
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
-    pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
+    pub(super) fn finish_publish(
+        &mut self,
+        receipt: Receipt,
+        reason: Reason,
+        detail: Option<&'static str>,
+    ) {
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();
             work.finish(self.codec.version(), CommandReply { payload, reason });
         }
-        self.pending.done(id, qos, reason);
+        self.pending.done(id, qos, reason, detail);
     }
 }
 

@@ -2,27 +2,32 @@
 
 use std::collections::HashMap;
 
-use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::protocol::{TopicError, TopicFilter};
 use partyline_plugin::{Qos, Reason};
 
-use super::{Connection, Refused};
+use super::Connection;
 use crate::codec::answer_len;
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::session::SHARE;
+
+/// Why a filter was refused.
+type NotGranted = (Reason, String);
 
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
-        if subscribe.has_subscription_id {
-            let reason = Reason::SubscriptionIdentifiersNotSupported;
-            return Err(ProtocolError::new(
-                reason,
-                "subscription identifiers are not available",
-            ));
-        }
         if subscribe.filters.is_empty() {
             return Err(ProtocolError::new(
                 Reason::ProtocolError,
                 "SUBSCRIBE without a filter",
             ));
+        }
+        // [MQTT-3.8.3-4]
+        let both = |(filter, options): &(Box<str>, SubscribeOptions)| {
+            options.no_local && filter.starts_with(SHARE)
+        };
+        if subscribe.filters.iter().any(both) {
+            let detail = "No Local on a shared subscription";
+            return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
         self.check_answer(subscribe.filters.len())?;
         // Where a filter is repeated, the last one stands, as in a sequence of packets.
@@ -30,15 +35,23 @@ impl Connection {
         let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
         let mut answers = HashMap::with_capacity(last.len());
         let mut outlets = Vec::new();
+        let mut detail = None;
         for (at, (filter, options)) in subscribe.filters.iter().enumerate() {
             if last.get(&**filter) != Some(&at) {
                 continue;
             }
             tokio::task::consume_budget().await;
-            let answer = self.grant(filter, *options).await.map(|(qos, outlet)| {
-                outlets.extend(outlet);
-                qos
-            });
+            let answer = match self.grant(filter, *options).await {
+                Ok((qos, outlet)) => {
+                    outlets.extend(outlet);
+                    Ok(qos)
+                }
+                Err((reason, why)) => {
+                    // The first one that was refused.
+                    detail = detail.or_else(|| Some(format!("{filter}: {why}")));
+                    Err(reason)
+                }
+            };
             answers.insert(&**filter, answer);
         }
         let codes: Vec<_> = subscribe
@@ -47,8 +60,12 @@ impl Connection {
             .map(|(filter, _)| answers.get(&**filter).copied())
             .map(|answer| answer.unwrap_or(Err(Reason::UnspecifiedError)))
             .collect();
-        self.codec
-            .suback(subscribe.id, &codes, &mut self.wire.output);
+        self.codec.suback(
+            subscribe.id,
+            &codes,
+            detail.as_deref(),
+            &mut self.wire.output,
+        );
         for filter in outlets {
             self.open_outlets(&filter).await;
         }
@@ -60,14 +77,20 @@ impl Connection {
         &mut self,
         filter: &str,
         options: SubscribeOptions,
-    ) -> Result<(Qos, Option<TopicFilter>), Reason> {
+    ) -> Result<(Qos, Option<TopicFilter>), NotGranted> {
         let limits = self.kernel.config.limits.topic();
-        let filter = TopicFilter::parse(filter, &limits).map_err(|_| Reason::TopicFilterInvalid)?;
-        if filter.as_str().starts_with("$share/") {
-            return Err(Reason::SharedSubscriptionsNotSupported);
+        let invalid = |error: TopicError| (Reason::TopicFilterInvalid, error.to_string());
+        let filter = TopicFilter::parse(filter, &limits).map_err(invalid)?;
+        let share = filter.share().map_err(invalid)?;
+        let shared = share.is_some();
+        if share.is_some_and(|(_, topics)| topics.as_str().starts_with('$')) {
+            let detail = "topics under $ cannot be shared".to_owned();
+            return Err((Reason::SharedSubscriptionsNotSupported, detail));
         }
-        if filter.as_str().starts_with('$') {
-            let qos = self.grant_outlets(&filter)?;
+        if !shared && filter.as_str().starts_with('$') {
+            let qos = self
+                .grant_outlets(&filter, options.subscription_id)
+                .map_err(|reason| self.not_granted(reason))?;
             return Ok((qos, Some(filter)));
         }
         let (new, count) = {
@@ -75,15 +98,16 @@ impl Connection {
             (!subscriptions.contains_key(&filter), subscriptions.len())
         };
         if new && count >= self.kernel.config.limits.subscriptions {
-            return Err(Reason::QuotaExceeded);
+            return Err(self.not_granted(Reason::QuotaExceeded));
         }
         let hooks = self.kernel.hooks.load_full();
         let mut state = loop {
             let access = self.kernel.access();
             let info = self.info();
             let may = hooks.may_subscribe(&info, &filter, options.qos).await;
-            may.map_err(Refused::reason)?;
-            let state = self.held().ok_or(Reason::UnspecifiedError)?;
+            may.map_err(|refused| self.not_granted(refused.reason()))?;
+            let state = self.held();
+            let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
             // A login, or a change of rules, that came while the hooks decided has authorized again
             // what was saved by then. This was not, so they decide again.
             if self.attachment.info.load().login == info.login && self.kernel.access() == access {
@@ -103,10 +127,23 @@ impl Connection {
             RetainHandling::IfNew => new,
             RetainHandling::Never => false,
         };
-        if wants_retained {
-            state.owed.add(space.retained.search(filter), options.qos);
+        // A shared one gets none (MQTT 5 §4.8.2).
+        if wants_retained && !shared {
+            state.owed.add(space.retained.search(filter), options);
         }
         Ok((options.qos, None))
+    }
+
+    fn not_granted(&self, reason: Reason) -> NotGranted {
+        let detail = match reason {
+            Reason::NotAuthorized => "subscribing to this filter is not allowed".to_owned(),
+            Reason::QuotaExceeded => {
+                let most = self.kernel.config.limits.subscriptions;
+                format!("a session has at most {most} subscriptions")
+            }
+            reason => reason.to_string(),
+        };
+        (reason, detail)
     }
 
     pub(super) async fn on_unsubscribe(
@@ -138,7 +175,7 @@ impl Connection {
         let Ok(filter) = TopicFilter::parse(filter, &self.kernel.config.limits.topic()) else {
             return Reason::TopicFilterInvalid;
         };
-        let existed = if filter.as_str().starts_with('$') {
+        let existed = if filter.as_str().starts_with('$') && !filter.as_str().starts_with(SHARE) {
             self.leave_outlets(&filter).await
         } else {
             // Under the lock, so that the router says what the session does, also when another

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use partyline_plugin::protocol::{AppKey, Class, TopicLimits, TopicName, Username};
-use partyline_plugin::{Broker, Kick, Outgoing, Payload, Qos, Reason, UserLogin};
+use partyline_plugin::host::Broker;
+use partyline_plugin::{Kick, Outgoing, Payload, Qos, Reason, UserLogin};
 use tokio::time::sleep;
 
 use super::door::{COMMAND, OUTLET};

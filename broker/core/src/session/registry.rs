@@ -332,15 +332,19 @@ impl Registry {
 impl Session {
     /// Takes it out of the router for good.
     fn close(self: &Arc<Self>) {
-        let filters = {
+        let (filters, orphans) = {
             let mut state = self.state();
             state.ended = true;
             state.outbound.detach();
+            let orphans = state.outbound.take_shared(|_| true);
             (state.owed, state.place) = (Owed::default(), None);
-            std::mem::take(&mut state.subscriptions)
+            (std::mem::take(&mut state.subscriptions), orphans)
         };
         for filter in filters.keys() {
             self.space.unsubscribe(filter, self);
+        }
+        if !orphans.is_empty() {
+            self.space.dispatch_again(orphans);
         }
     }
 }

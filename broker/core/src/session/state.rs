@@ -12,7 +12,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
-use super::{Attachment, Commands, Enqueued, Fill, Outbound, Owed, Publication};
+use super::{
+    Aliases, Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication,
+};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -88,12 +90,29 @@ impl State {
         whose.is_some_and(|whose| (whose.id, whose.login) == (info.id, info.login))
     }
 
-    /// Drops the messages whose topic no subscription covers any more.
-    pub(crate) fn keep_granted(&mut self) {
+    /// Drops the messages whose topic no subscription covers any more. Those of shared ones are for
+    /// others, to be handed out again when the lock is released.
+    #[must_use]
+    pub(crate) fn keep_granted(&mut self) -> Vec<Orphan> {
         let subscriptions = &self.subscriptions;
-        let granted = |topic: &str| subscriptions.keys().any(|filter| filter.matches(topic));
+        let filters: Vec<TopicFilter> = subscriptions
+            .keys()
+            .map(|filter| match filter.share() {
+                Ok(Some((_, topics))) => topics,
+                _ => filter.clone(),
+            })
+            .collect();
+        let granted = |topic: &str| filters.iter().any(|filter| filter.matches(topic));
+        let orphans = self.outbound.take_shared(|topic| !granted(topic));
         self.outbound.keep_granted(granted);
         self.owed.keep(|filter| subscriptions.contains_key(filter));
+        orphans
+    }
+
+    /// Whether a connection is there that is to go on.
+    fn is_connected(&self) -> bool {
+        let attachment = self.attachment.as_ref();
+        attachment.is_some_and(|attachment| !attachment.signal.is_stopped())
     }
 
     /// How long it has been without a connection; `None` if it has one.
@@ -106,6 +125,17 @@ impl State {
     pub(super) fn is_over(&self, time: Duration) -> bool {
         time.as_secs() >= self.expiry_secs.into()
     }
+}
+
+/// Which sessions are to take a message that could go to others of a group as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Those that are connected and drop nothing for it.
+    Connected,
+    /// Those that drop nothing for it.
+    Room,
+    /// Whoever is there. What its queue drops is counted.
+    Any,
 }
 
 impl Session {
@@ -152,7 +182,13 @@ impl Session {
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
     /// taken over would carry the messages away. True if it is to be asked again at once, since
     /// more retained messages are to be looked for.
-    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) -> bool {
+    pub(crate) fn fill(
+        &self,
+        connection: SessionId,
+        fill: Fill,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+    ) -> bool {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
@@ -161,7 +197,7 @@ impl Session {
             // Under the session's lock: what is retained later is also queued later.
             owed.advance(&self.space.retained, outbound);
         }
-        outbound.fill(fill, output);
+        outbound.fill(fill, aliases, output);
         !owed.is_empty() && outbound.owed() == 0
     }
 
@@ -172,12 +208,35 @@ impl Session {
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     ) {
+        // Who is not there misses it.
+        let _ = self.offer(limits, publication, qos, retain, matched, Offer::Any);
+    }
+
+    /// Queues a message if the offer is for this session. Whether it was.
+    pub(crate) fn offer(
+        &self,
+        limits: &LimitsConfig,
+        publication: &Arc<Publication>,
+        qos: Qos,
+        retain: bool,
+        matched: Option<Arc<Matched>>,
+        offer: Offer,
+    ) -> bool {
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return;
+            return false;
         }
-        let queued = state.outbound.route(limits, publication, qos, retain);
+        if offer == Offer::Connected && !state.is_connected() {
+            return false;
+        }
+        if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
+            return false;
+        }
+        let queued = state
+            .outbound
+            .route(limits, publication, qos, retain, matched);
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }
@@ -185,5 +244,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
+        true
     }
 }

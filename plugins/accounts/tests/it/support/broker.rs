@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use partyline_plugin::host::Broker;
 use partyline_plugin::{
-    Admission, Broker, ConnectRequest, Delivery, DeviceKey, Gone, Kick, Message, Outgoing,
-    PublishError, SessionHandle, SessionId, SessionInfo, Tracked, UserLogin, async_trait,
+    Admission, ConnectRequest, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError,
+    SessionHandle, SessionId, SessionInfo, Tracked, UserLogin, async_trait,
 };
 use partyline_protocol::{AppKey, Username};
 use tokio::sync::RwLock;

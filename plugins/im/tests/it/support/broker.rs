@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use partyline_plugin::host::Broker;
 use partyline_plugin::{
-    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError, Qos, SessionHandle,
+    Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError, Qos, SessionHandle,
     SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin, async_trait,
 };
 use partyline_protocol::{AppKey, InboxBatch, ItemBody, MessageItem, Reason, Username};
