@@ -24,5 +24,5 @@ pub use broker::{Addresses, Broker, Builder, StartError};
 pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
 pub use plugins::{
     ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
-    NamespaceDescription, ObserverDescription, OutletDescription,
+    NamespaceDescription, ObserverDescription, OutletDescription, ReloadError, ReloadOutcome,
 };

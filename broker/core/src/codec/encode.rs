@@ -114,7 +114,7 @@ impl Codec {
         answer: Answer,
         id: u16,
         reason: Reason,
-        detail: Option<&'static str>,
+        detail: Option<&str>,
         output: &mut BytesMut,
     ) {
         let Some(packet_id) = NonZeroU16::new(id) else {
