@@ -110,7 +110,8 @@ impl Peer {
     fn note_packet(&mut self, first: u8, body: &[u8]) {
         if !self.greeted {
             self.greeted = true;
-            if body.starts_with(b"\x00\x04MQTT\x05") {
+            // A newer level is answered as MQTT 5.
+            if body.starts_with(b"\x00\x04MQTT") && body.get(6).is_some_and(|level| *level >= 5) {
                 self.version = Version::V5;
             } else if body.starts_with(b"\x00\x06MQIsdp\x03") {
                 self.version = Version::V31;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use partyline_plugin::protocol::{AppKey, Class, TopicLimits, TopicName, Username};
 use partyline_plugin::host::Broker;
+use partyline_plugin::protocol::{AppKey, Class, TopicLimits, TopicName, Username};
 use partyline_plugin::{Kick, Outgoing, Payload, Qos, Reason, UserLogin};
 use tokio::time::sleep;
 
