@@ -53,7 +53,7 @@ impl std::fmt::Debug for HookTable {
 
 impl HookTable {
     /// Puts the declarations in order: by phase, then by the order of the plugins.
-    pub(super) fn new(declared: Vec<(&'static str, Registrations)>) -> Self {
+    pub(crate) fn new(declared: Vec<(&'static str, Registrations)>) -> Self {
         let mut table = Self::default();
         for (plugin, declared) in declared {
             table.declared.add(plugin, &declared);
