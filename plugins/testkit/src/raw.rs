@@ -117,6 +117,8 @@ pub enum Packet {
     Publish(Publish),
     /// PUBACK, PUBREC, PUBREL or PUBCOMP: packet type (4 to 7), id, reason.
     Ack(u8, u16, u8),
+    /// The same with properties.
+    AckWith(u8, u16, u8, Properties),
     /// SUBACK: id and a code for each filter.
     SubAck(u16, Vec<u8>),
     /// UNSUBACK: id and, in MQTT 5, a code for each filter.
@@ -333,7 +335,11 @@ impl RawClient {
         self.wait_for(
             &format!("packet type {kind} for {id}"),
             |packet| match packet {
-                Packet::Ack(one, of, reason) if (*one, *of) == (kind, id) => Some(*reason),
+                Packet::Ack(one, of, reason) | Packet::AckWith(one, of, reason, _)
+                    if (*one, *of) == (kind, id) =>
+                {
+                    Some(*reason)
+                }
                 _ => None,
             },
         )

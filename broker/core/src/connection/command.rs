@@ -6,7 +6,9 @@ use std::task::Poll;
 
 use futures_util::FutureExt;
 use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName};
-use partyline_plugin::{CommandCx, CommandReply, Message, MessageProperties, Reason, Role};
+use partyline_plugin::{
+    CommandCx, CommandReply, Message, MessageProperties, Reason, Refusal, Role,
+};
 
 use super::Connection;
 use super::pending::{ReplyTo, write_reply};
@@ -21,12 +23,12 @@ impl Connection {
         let Some(namespace_reply) = hooks.reply_topic(topic) else {
             // Nobody answers here, so only the acknowledgement can say so.
             let detail = "clients cannot publish to this topic";
-            self.finish_publish(receipt, Reason::NotAuthorized, Some(detail));
+            self.finish_publish(receipt, Refusal::because(Reason::NotAuthorized, detail));
             return;
         };
         if info.principal.role == Role::Anonymous {
             let detail = "anonymous clients have no commands";
-            self.finish_publish(receipt, Reason::NotAuthorized, Some(detail));
+            self.finish_publish(receipt, Refusal::because(Reason::NotAuthorized, detail));
             return;
         }
         self.pace.count();
@@ -71,7 +73,7 @@ impl Connection {
         if let Poll::Ready(result) = first {
             let result = done(result);
             write_reply(&self.codec, &reply, result.payload, &mut self.wire.output);
-            self.finish_publish(receipt, result.reason, None);
+            self.finish_publish(receipt, result.reason);
             return;
         }
         let Receipt { id, qos, work } = receipt;
@@ -104,7 +106,7 @@ impl Connection {
     ) {
         let refusal = CommandReply::refusal(&message.payload, error);
         write_reply(&self.codec, to, refusal.payload, &mut self.wire.output);
-        self.finish_publish(receipt, refusal.reason, None);
+        self.finish_publish(receipt, refusal.reason);
     }
 
     /// Where a command on this topic is answered; `None` if it is not one.

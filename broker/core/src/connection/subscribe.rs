@@ -7,7 +7,7 @@ use partyline_plugin::{Qos, Reason};
 
 use super::Connection;
 use crate::codec::answer_len;
-use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::packet::{ProtocolError, Subscribe, SubscribeOptions, Unsubscribe};
 use crate::session::SHARE;
 
 /// Why a filter was refused.
@@ -97,6 +97,9 @@ impl Connection {
             let qos = self
                 .grant_outlets(&filter, options.subscription_id)
                 .map_err(|reason| self.not_granted(reason))?;
+            self.kernel
+                .events
+                .subscribed(&self.attachment, &filter, qos);
             return Ok((qos, Some(filter)));
         }
         let (new, count) = {
@@ -107,36 +110,25 @@ impl Connection {
             return Err(self.not_granted(Reason::QuotaExceeded));
         }
         let hooks = self.kernel.hooks.load_full();
-        let mut state = loop {
+        let asked = options;
+        let (mut state, options) = loop {
             let access = self.kernel.access();
             let info = self.info();
-            let may = hooks.may_subscribe(&info, &filter, options.qos).await;
+            let may = hooks.may_subscribe(&info, &filter, asked.qos).await;
             may.map_err(|refused| self.not_granted(refused.reason()))?;
+            let left = hooks.filter_subscribe(&info, &filter, asked).await;
+            let options = left.map_err(|reason| self.not_granted(reason))?;
             let state = self.held();
             let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
             // A login, or a change of rules, that came while the hooks decided has authorized again
             // what was saved by then. This was not, so they decide again.
             if self.attachment.info.load().login == info.login && self.kernel.access() == access {
-                break state;
+                break (state, options);
             }
         };
-        // All under the lock, so that session and router say the same, whoever else comes. What is
-        // retained from now on reaches the session as it comes; what was before is owed.
-        let new = state
-            .subscriptions
-            .insert(filter.clone(), options)
-            .is_none();
-        let space = &self.session.space;
-        space.subscribe(&filter, &self.session, options);
-        let wants_retained = match options.retain_handling {
-            RetainHandling::Always => true,
-            RetainHandling::IfNew => new,
-            RetainHandling::Never => false,
-        };
-        // A shared one gets none (MQTT 5 §4.8.2).
-        if wants_retained && !shared {
-            state.owed.add(space.retained.search(filter), options);
-        }
+        self.session.subscribe(&mut state, filter.clone(), options);
+        let events = &self.kernel.events;
+        events.subscribed(&self.attachment, &filter, options.qos);
         Ok((options.qos, None))
     }
 
@@ -189,14 +181,10 @@ impl Connection {
             let Some(mut state) = self.held() else {
                 return Reason::UnspecifiedError;
             };
-            state.owed.forget(&filter);
-            let removed = state.subscriptions.remove(&filter);
-            if removed.is_some() {
-                self.session.space.unsubscribe(&filter, &self.session);
-            }
-            removed.is_some()
+            self.session.unsubscribe(&mut state, &filter)
         };
         if existed {
+            self.kernel.events.unsubscribed(&self.info(), &filter);
             Reason::Success
         } else {
             Reason::NoSubscriptionExisted
