@@ -8,10 +8,9 @@ use std::time::Duration;
 use figment::Figment;
 use futures_util::FutureExt;
 use partyline_plugin::database::Database;
+use partyline_plugin::host::{Broker, DynPlugin, PluginFactory};
 use partyline_plugin::services::Services;
-use partyline_plugin::{
-    BrokerHandle, CancellationToken, DynPlugin, PluginContext, PluginFactory, Registrar, Tasks,
-};
+use partyline_plugin::{BrokerHandle, CancellationToken, PluginContext, Registrar, Tasks};
 use tokio::time::Instant;
 
 use super::{HealthCheck, HookTable, namespaces};
@@ -124,7 +123,7 @@ impl Host {
         factories: Vec<PluginFactory>,
         figment: &Figment,
     ) -> Result<(), HostError> {
-        let broker: Arc<dyn partyline_plugin::Broker> = self.kernel.clone();
+        let broker: Arc<dyn Broker> = self.kernel.clone();
         let broker = BrokerHandle::new(broker);
         for factory in factories {
             let plugin = factory.id;
@@ -173,7 +172,7 @@ impl Host {
             }
         }
         let table = HookTable::new(declared);
-        tracing::info!(chain = table.describe(), "plugins registered");
+        tracing::info!(chain = table.describe().summary(), "plugins registered");
         self.kernel.hooks.store(Arc::new(table));
         Ok(())
     }
