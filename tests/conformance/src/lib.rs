@@ -21,6 +21,7 @@ mod statement;
 mod table;
 mod v311;
 mod v5;
+mod websocket;
 
 pub use case::{Case, NotOffered};
 pub use own_broker::OwnBroker;

@@ -99,7 +99,8 @@ impl Stage {
         from: &mut RawClient,
         to: &mut RawClient,
     ) -> anyhow::Result<()> {
-        let topic = self.topic("marker");
+        // Beside the case's own topics, so that none of its wildcards matches it.
+        let topic = format!("marker/{}", self.mark);
         to.subscribe(&[(&topic, 2)]).await?;
         for qos in 0..=2 {
             from.publish_done(&topic, "marker", qos, false).await?;

@@ -27,7 +27,8 @@ impl Connection {
             return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
         self.check_answer(subscribe.filters.len())?;
-        // Where a filter is repeated, the last one stands, as in a sequence of packets.
+        // Where a filter is repeated, the last one stands, as in a sequence of packets. The others are
+        // answered as they would be there, with their own QoS ([MQTT-3.8.4-4] of MQTT 3.1.1).
         let places = subscribe.filters.iter().enumerate();
         let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
         let mut answers = HashMap::with_capacity(last.len());
@@ -46,8 +47,13 @@ impl Connection {
         let codes: Vec<_> = subscribe
             .filters
             .iter()
-            .map(|(filter, _)| answers.get(&**filter).copied())
-            .map(|answer| answer.unwrap_or(Err(Reason::UnspecifiedError)))
+            .map(|(filter, options)| {
+                let answer = answers.get(&**filter).copied();
+                let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
+                // The QoS of an outlet is not the client's to choose.
+                let outlet = filter.starts_with('$');
+                answer.map(|granted| if outlet { granted } else { options.qos })
+            })
             .collect();
         self.codec
             .suback(subscribe.id, &codes, &mut self.wire.output);
