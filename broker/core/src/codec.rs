@@ -23,6 +23,8 @@ pub(crate) struct Codec {
     max_packet: usize,
     /// The client's Maximum Packet Size.
     max_sent: Option<u32>,
+    /// Whether the client takes reason strings in any packet (MQTT 5 §3.1.2.11.7).
+    wants_reasons: bool,
     inner: Inner,
 }
 
@@ -42,6 +44,7 @@ impl Codec {
             version,
             max_packet,
             max_sent: None,
+            wants_reasons: true,
             inner,
         }
     }

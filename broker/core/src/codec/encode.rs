@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use partyline_plugin::{ProtocolVersion, Qos, Reason};
+use partyline_plugin::{ProtocolVersion, Qos, Reason, Refusal};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
 
@@ -43,6 +43,7 @@ impl Codec {
                     topic_alias_max: connack.topic_alias_maximum,
                     assigned_client_id: connack.assigned_client_id.map(Into::into),
                     server_keepalive_sec: connack.server_keep_alive,
+                    response_info: connack.response_information.map(Into::into),
                     user_properties: connack
                         .user_properties
                         .into_iter()
@@ -53,6 +54,7 @@ impl Codec {
                 // [MQTT-3.2.2-20]
                 if !self.put_fitting(v5::Packet::from(packet.clone()), output) {
                     packet.user_properties.clear();
+                    packet.response_info = None;
                     self.put_fitting(v5::Packet::from(packet), output);
                 }
             }
@@ -107,6 +109,19 @@ impl Codec {
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+        self.ack_because(answer, id, &reason.into(), output);
+    }
+
+    /// The same that says why, if the client wants to know and the packet is not too large for it.
+    pub(crate) fn ack_because(
+        &mut self,
+        answer: Answer,
+        id: u16,
+        why: &Refusal,
+        output: &mut BytesMut,
+    ) {
+        let reason = why.reason;
+        let message = why.message.as_deref().filter(|_| self.wants_reasons);
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
@@ -120,69 +135,80 @@ impl Codec {
                 };
                 put(codec.encode(packet, output));
             }
-            Inner::V5(codec) => {
-                let first = || v5::PublishAck {
+            Inner::V5(_) => {
+                let first = |message: Option<&str>| v5::PublishAck {
                     packet_id,
                     reason_code: v5::PublishAckReason::try_from(reason.code())
                         .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
                     properties: Vec::new(),
-                    reason_string: None,
+                    reason_string: message.map(Into::into),
                 };
-                let second = || v5::PublishAck2 {
+                let second = |message: Option<&str>| v5::PublishAck2 {
                     packet_id,
                     reason_code: v5::PublishAck2Reason::try_from(reason.code())
                         .unwrap_or(v5::PublishAck2Reason::Success),
                     properties: Vec::new(),
-                    reason_string: None,
+                    reason_string: message.map(Into::into),
                 };
-                let packet = match answer {
-                    Answer::Ack => v5::Packet::PublishAck(first()),
-                    Answer::Rec => v5::Packet::PublishReceived(first()),
-                    Answer::Rel => v5::Packet::PublishRelease(second()),
-                    Answer::Comp => v5::Packet::PublishComplete(second()),
+                let packet = |message| match answer {
+                    Answer::Ack => v5::Packet::PublishAck(first(message)),
+                    Answer::Rec => v5::Packet::PublishReceived(first(message)),
+                    Answer::Rel => v5::Packet::PublishRelease(second(message)),
+                    Answer::Comp => v5::Packet::PublishComplete(second(message)),
                 };
-                put(codec.encode(packet, output));
+                // [MQTT-3.4.2-2] and its like; the rest of it fits always.
+                if message.is_none() || !self.put_fitting(packet(message), output) {
+                    self.put_fitting(packet(None), output);
+                }
             }
         }
     }
 
-    /// SUBACK: one granted QoS or refusal for each filter.
-    pub(crate) fn suback(&mut self, id: u16, granted: &[Result<Qos, Reason>], out: &mut BytesMut) {
+    /// SUBACK: one granted QoS or refusal for each filter. The detail says why one was refused.
+    pub(crate) fn suback(
+        &mut self,
+        id: u16,
+        granted: &[Result<Qos, Reason>],
+        detail: Option<&str>,
+        output: &mut BytesMut,
+    ) {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
-        match &mut self.inner {
-            Inner::V3(codec) => {
-                let status = granted
-                    .iter()
-                    .map(|granted| match granted {
-                        Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
-                        Err(_) => v3::SubscribeReturnCode::Failure,
-                    })
-                    .collect();
-                put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, out));
-            }
-            Inner::V5(codec) => {
-                let status = granted
-                    .iter()
-                    .map(|granted| {
-                        let code = match granted {
-                            Ok(qos) => qos.level(),
-                            Err(reason) => reason.code(),
-                        };
-                        v5::SubscribeAckReason::try_from(code)
-                            .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
-                    })
-                    .collect();
-                let properties = Vec::new();
-                let ack = v5::SubscribeAck {
-                    packet_id,
-                    properties,
-                    reason_string: None,
-                    status,
+        if let Inner::V3(codec) = &mut self.inner {
+            let status = granted
+                .iter()
+                .map(|granted| match granted {
+                    Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
+                    Err(_) => v3::SubscribeReturnCode::Failure,
+                })
+                .collect();
+            put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, output));
+            return;
+        }
+        let status: Vec<_> = granted
+            .iter()
+            .map(|granted| {
+                let code = match granted {
+                    Ok(qos) => qos.level(),
+                    Err(reason) => reason.code(),
                 };
-                put(codec.encode(v5::Packet::SubscribeAck(ack), out));
-            }
+                v5::SubscribeAckReason::try_from(code)
+                    .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
+            })
+            .collect();
+        let packet = |message: Option<&str>| {
+            v5::Packet::SubscribeAck(v5::SubscribeAck {
+                packet_id,
+                properties: Vec::new(),
+                reason_string: message.map(Into::into),
+                status: status.clone(),
+            })
+        };
+        let message = detail.filter(|_| self.wants_reasons);
+        // [MQTT-3.9.2-1]
+        if message.is_none() || !self.put_fitting(packet(message), output) {
+            self.put_fitting(packet(None), output);
         }
     }
 

@@ -1,9 +1,14 @@
 //! What the types of the configuration cannot say.
 
+use partyline_plugin::protocol::TopicName;
+
 use super::BrokerConfig;
 
 /// Room for a CONNECT with names and a password.
 const LEAST_PACKET_BYTES: u32 = 512;
+
+/// Levels are walked one inside the other, on a stack that must hold them.
+const MOST_TOPIC_LEVELS: u32 = 1024;
 
 /// A value that nothing could work with. Keys are named from the top, such as `limits.in_flight`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,16 @@ pub enum Unusable {
         /// The least.
         least: u32,
     },
+    /// It must not be above a fixed value.
+    #[error("{value} is above the most, {most}")]
+    TooLarge {
+        /// Which.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// The most.
+        most: u32,
+    },
     /// It must not be below another one.
     #[error("{value} is below {least}, which is {bound}")]
     Below {
@@ -36,6 +51,12 @@ pub enum Unusable {
         least: &'static str,
         /// The other one's value.
         bound: u64,
+    },
+    /// It must be a topic name of the app's own.
+    #[error("must be a topic without wildcards that does not begin with $")]
+    NoPlainTopic {
+        /// Which.
+        key: &'static str,
     },
     /// It needs another one that is not set.
     #[error("needs {needs}, which is not set")]
@@ -53,7 +74,9 @@ impl Unusable {
         match self {
             Self::Zero { key }
             | Self::TooSmall { key, .. }
+            | Self::TooLarge { key, .. }
             | Self::Below { key, .. }
+            | Self::NoPlainTopic { key }
             | Self::Needs { key, .. } => key,
         }
     }
@@ -84,6 +107,13 @@ impl BrokerConfig {
                 least: LEAST_PACKET_BYTES,
             });
         }
+        if limits.topic_levels > MOST_TOPIC_LEVELS as usize {
+            return Err(Unusable::TooLarge {
+                key: "limits.topic_levels",
+                value: limits.topic_levels as u64,
+                most: MOST_TOPIC_LEVELS,
+            });
+        }
         let packet = ("limits.packet_bytes", u64::from(limits.packet_bytes));
         let told = ("mqtt.server_keep_alive", u64::from(mqtt.server_keep_alive));
         for (key, value, (least, bound)) in [
@@ -102,6 +132,13 @@ impl BrokerConfig {
                     least,
                     bound,
                 });
+            }
+        }
+        if let Some(topic) = &mqtt.response_information {
+            let topic = TopicName::parse(topic, &limits.topic());
+            if topic.is_err() || topic.is_ok_and(|topic| topic.is_reserved()) {
+                let key = "mqtt.response_information";
+                return Err(Unusable::NoPlainTopic { key });
             }
         }
         if mqtt.tls_listen.is_some() && mqtt.tls.is_none() {

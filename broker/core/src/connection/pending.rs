@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Refusal};
 use tokio::time::Instant;
 
 use crate::codec::{Answer, Codec, encode_publish};
@@ -20,7 +20,7 @@ pub(super) struct ReplyTo {
 
 #[derive(Debug)]
 enum Work {
-    Done(Reason),
+    Done(Refusal),
     Running {
         slot: Slot,
         reply: Option<ReplyTo>,
@@ -65,13 +65,10 @@ impl Pending {
     }
 
     /// A message whose work is done: its acknowledgement waits its turn.
-    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: Reason) {
+    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: impl Into<Refusal>) {
         if qos != Qos::AtMostOnce {
-            self.entries.push_back(Entry {
-                id,
-                qos,
-                work: Work::Done(reason),
-            });
+            let work = Work::Done(reason.into());
+            self.entries.push_back(Entry { id, qos, work });
         }
     }
 
@@ -103,19 +100,19 @@ impl Pending {
                 if let Some(to) = reply.take() {
                     write_reply(codec, &to, result.payload.clone(), output);
                 }
-                entry.work = Work::Done(result.reason);
+                entry.work = Work::Done(result.reason.into());
             }
         }
         while let Some(Entry {
-            work: Work::Done(reason),
+            work: Work::Done(why),
             id,
             qos,
         }) = self.entries.front()
         {
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, *reason, output),
-                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, *reason, output),
+                Qos::AtLeastOnce => codec.ack_because(Answer::Ack, *id, why, output),
+                Qos::ExactlyOnce => codec.ack_because(Answer::Rec, *id, why, output),
             }
             self.entries.pop_front();
         }
