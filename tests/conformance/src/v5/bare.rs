@@ -29,10 +29,9 @@ impl Raw {
     pub(super) fn properties(&self) -> Result<Vec<u8>> {
         let mut rest = &*self.body;
         let skipped = match self.kind() {
-            2 => 2,
             3 => 2 + length(rest)? + usize::from(self.first & 6 != 0) * 2,
             4..=7 => 3,
-            9 | 11 => 2,
+            2 | 9 | 11 => 2,
             14 | 15 => 1,
             _ => return Ok(Vec::new()),
         };

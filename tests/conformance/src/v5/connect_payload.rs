@@ -261,13 +261,12 @@ async fn a_will_keeps_its_properties_in_order(stage: Stage) -> Result<()> {
     let topic = stage.topic("will");
     let mut subscriber = stage.subscriber("subscriber", &[(&topic, 1)]).await?;
     let mut options = stage.options("client").will(&topic, b"gone", 1, false);
-    let pair = |name: &[u8], value: &[u8]| wire::user(name, value)[1..].to_vec();
     let pairs = [
-        pair(b"b", b"2"),
-        pair(b"a", b"1"),
-        pair(b"b", b"1"),
-        pair(b"", b""),
-        pair(b"a", b"1"),
+        wire::pair(b"b", b"2"),
+        wire::pair(b"a", b"1"),
+        wire::pair(b"b", b"1"),
+        wire::pair(b"", b""),
+        wire::pair(b"a", b"1"),
     ];
     for pair in &pairs {
         options = options.will_property(0x26, pair.clone());

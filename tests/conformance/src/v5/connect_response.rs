@@ -62,8 +62,9 @@ async fn a_malformed_connect_is_refused(stage: Stage) -> Result<()> {
     let id = wire::counted(stage.client_id("client").as_bytes());
     let whole = wire::connect(2, &[0x11, 0, 0, 0, 9], &id);
     for length in 0..whole.len() {
+        let (start, _) = whole.split_at(length);
         let mut client = stage.open().await?;
-        client.send_packet(0x10, &whole[..length]).await?;
+        client.send_packet(0x10, start).await?;
         refused(&mut client, None)
             .await
             .with_context(|| format!("cut after {length} bytes"))?;
@@ -78,7 +79,7 @@ async fn a_connect_with_wrong_properties_is_refused(stage: Stage) -> Result<()> 
     let expiry: &[u8] = &[0x11, 0, 0, 0, 9];
     let sections = [
         ("a property twice", [expiry, expiry].concat()),
-        ("a property cut short", expiry[..3].to_vec()),
+        ("a property cut short", vec![0x11, 0, 0]),
         ("one of PUBLISH", vec![0x23, 0, 1]),
         ("one of CONNACK", vec![0x24, 1]),
         ("an unknown property", vec![0x7f, 0]),

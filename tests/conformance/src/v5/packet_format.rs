@@ -122,11 +122,12 @@ async fn flags_from_the_server_are_as_listed(stage: Stage) -> Result<()> {
         bare.send(first, &body).await?;
         for packet in bare.until_pong().await? {
             if packet.kind() == 3 {
-                let length = 2 + topic.len();
-                bare.send(0x50, &packet.body[length..length + 2]).await?;
+                let behind = packet.body.get(2 + topic.len()..).unwrap_or_default();
+                let (id, _) = behind.split_at_checked(2).context("no identifier")?;
+                bare.send(0x50, id).await?;
                 let release = bare.until_pong().await?;
                 seen.extend(release.iter().map(|packet| packet.first));
-                bare.send(0x70, &packet.body[length..length + 2]).await?;
+                bare.send(0x70, id).await?;
             } else {
                 ensure!(answer.contains(&packet.first), "{packet:02x?}");
                 seen.push(packet.first);

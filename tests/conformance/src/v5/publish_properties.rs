@@ -94,7 +94,7 @@ async fn a_response_topic_with_wildcards_ends_the_connection(stage: Stage) -> Re
 
 fn properties() -> Vec<Property> {
     let text = |id: u8, value: &[u8]| (id, wire::counted(value).into());
-    let user = |name: &[u8], value: &[u8]| (0x26, wire::user(name, value)[1..].to_vec().into());
+    let user = |name: &[u8], value: &[u8]| (0x26, wire::pair(name, value).into());
     vec![
         user(b"z", b"1"),
         text(0x03, "text/plain; \u{e4}\u{1f600}".as_bytes()),

@@ -1,6 +1,6 @@
 //! Shared subscriptions: section 4.8.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use partyline_testkit::{Packet, Publish, RawClient};
 
 use super::topics::not_granted;
@@ -86,7 +86,7 @@ async fn taken<'a>(
         member.ping().await?;
         while member.unasked().next().is_some() {
             let Packet::Publish(message) = member.next().await? else {
-                anyhow::bail!("something other than a message")
+                bail!("something other than a message")
             };
             member.acknowledge(&message).await?;
             messages.push((number, message));
@@ -116,13 +116,16 @@ async fn one_of_a_group_gets_each_message(stage: Stage) -> Result<()> {
         }
         // By now it lies in the session of its receiver, whose answers come behind it.
         let messages = taken(&mut members).await?;
-        ensure!(messages.len() == 1, "{messages:?}");
-        let (_, message) = &messages[0];
+        let [(_, message)] = &*messages else {
+            bail!("{messages:?} of one")
+        };
         ensure!(message.payload == [number][..], "{message:?}");
     }
     // An end of one of them, in each way.
-    members[0].unsubscribe(&[&filter]).await?;
     members.remove(1).disconnect(0).await?;
+    for leaving in members.iter_mut().take(1) {
+        leaving.unsubscribe(&[&filter]).await?;
+    }
     for number in 0..4_u8 {
         publisher.publish_done(&topic, [number], 1, false).await?;
         let messages = taken(&mut members).await?;

@@ -26,7 +26,12 @@ pub(super) fn text(id: u8, value: &[u8]) -> Vec<u8> {
 
 /// A user property.
 pub(super) fn user(name: &[u8], value: &[u8]) -> Vec<u8> {
-    [&[0x26], &*counted(name), &counted(value)].concat()
+    [&[0x26], &*pair(name, value)].concat()
+}
+
+/// The value of a user property.
+pub(super) fn pair(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [counted(name), counted(value)].concat()
 }
 
 /// Properties with their length before them.
