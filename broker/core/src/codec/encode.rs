@@ -268,14 +268,19 @@ impl Codec {
         }
     }
 
-    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large.
+    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large, or
+    /// there is none.
     fn put_fitting(&mut self, packet: v5::Packet, output: &mut BytesMut) -> bool {
         let Inner::V5(codec) = &mut self.inner else {
             return true;
         };
         let start = output.len();
-        put(codec.encode(packet, output));
-        let fits = self.fits(output.len() - start);
+        let encoded = codec.encode(packet, output);
+        if let Err(error) = &encoded {
+            // A reason that quotes a long topic may be longer than a string can be.
+            tracing::debug!(%error, "a packet could not be encoded");
+        }
+        let fits = encoded.is_ok() && self.fits(output.len() - start);
         if !fits {
             output.truncate(start);
         }

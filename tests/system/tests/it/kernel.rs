@@ -5,6 +5,7 @@ mod app_isolation;
 mod broken_packets;
 mod connect;
 mod connect_refused;
+mod cross_app_probes;
 mod delivery_guarantees;
 mod health;
 mod hostile;
