@@ -10,13 +10,17 @@ mod handle;
 mod http;
 mod kernel;
 mod listener;
+mod metrics;
 mod packet;
 mod plugins;
 mod router;
 mod session;
 mod sweeper;
+mod sys;
 mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
-pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
+pub use config::{
+    AdminToken, BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable,
+};
 pub use plugins::HostError;

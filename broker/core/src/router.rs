@@ -21,8 +21,10 @@ use subscribers::Subscribers;
 use trie::Trie;
 
 use crate::config::LimitsConfig;
+use crate::metrics::{Census, Traffic};
 use crate::packet::SubscribeOptions;
 use crate::session::{Publication, Session};
+use crate::sys::Load;
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
@@ -42,6 +44,10 @@ pub(crate) struct AppSpace {
     /// Lets a publish skip the trie where there is none.
     wildcard_count: AtomicUsize,
     pub(crate) retained: Retained,
+    pub(crate) traffic: Traffic,
+    pub(crate) census: Census,
+    /// For `$SYS`; nobody else needs it.
+    pub(crate) load: Mutex<Load>,
     /// The app is gone.
     closed: AtomicBool,
     /// Held from keeping a message to queueing it, so that subscribers get the retained messages of
@@ -59,6 +65,9 @@ impl AppSpace {
             wildcards: RwLock::default(),
             wildcard_count: AtomicUsize::new(0),
             retained: Retained::new(limits),
+            traffic: Traffic::default(),
+            census: Census::default(),
+            load: Mutex::default(),
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
             places: Arc::new(Semaphore::new(places)),
@@ -90,15 +99,20 @@ impl AppSpace {
             session: Arc::clone(session),
             options,
         };
-        if filter.is_wildcard() {
-            if self.wildcards.write().insert(filter.as_str(), subscriber) {
+        let new = if filter.is_wildcard() {
+            let new = self.wildcards.write().insert(filter.as_str(), subscriber);
+            if new {
                 self.wildcard_count.fetch_add(1, Ordering::Release);
             }
+            new
         } else {
             self.exact
                 .entry(filter.clone())
                 .or_default()
-                .put(subscriber);
+                .put(subscriber)
+        };
+        if new {
+            self.census.subscription_came();
         }
     }
 
@@ -107,11 +121,14 @@ impl AppSpace {
         if filter.is_wildcard() {
             if self.wildcards.write().remove(filter.as_str(), session) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
+                self.census.subscription_went();
             }
             return;
         }
-        if let Some(mut subscribers) = self.exact.get_mut(filter) {
-            subscribers.take(session);
+        if let Some(mut subscribers) = self.exact.get_mut(filter)
+            && subscribers.take(session)
+        {
+            self.census.subscription_went();
         }
         self.exact
             .remove_if(filter, |_, subscribers| subscribers.is_empty());

@@ -65,6 +65,7 @@ pub mod database;
 mod hooks;
 mod identity;
 mod message;
+mod metrics;
 mod outlet;
 mod plugin;
 mod registrar;
@@ -73,6 +74,7 @@ mod session;
 mod tasks;
 
 pub use async_trait::async_trait;
+pub use axum;
 pub use bytes;
 pub use figment;
 pub use partyline_protocol as protocol;
@@ -95,6 +97,7 @@ pub use hooks::{
 };
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
+pub use metrics::{Counter, Gauge, Histogram, Meter};
 pub use outlet::{Audience, Outlet};
 pub use plugin::{DynPlugin, Health, Plugin, PluginFactory};
 pub use registrar::{

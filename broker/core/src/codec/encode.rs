@@ -25,6 +25,7 @@ pub(crate) enum Answer {
 
 impl Codec {
     pub(crate) fn connack(&mut self, connack: ConnAck, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(_) => self.connack_v3(
                 v3::ConnectAckReason::ConnectionAccepted,
@@ -61,6 +62,7 @@ impl Codec {
 
     /// A CONNACK that refuses. 3.1 and 3.1.1 have five codes, of which the nearest is sent.
     pub(crate) fn refuse(&mut self, reason: Reason, message: Option<&str>, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         if self.version == ProtocolVersion::V5 {
             let reason_code = v5::ConnectAckReason::try_from(reason.code())
                 .unwrap_or(v5::ConnectAckReason::UnspecifiedError);
@@ -110,6 +112,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 let packet = match answer {
@@ -151,6 +154,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 let status = granted
@@ -191,6 +195,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 put(codec.encode(v3::Packet::UnsubscribeAck { packet_id }, output));
@@ -216,6 +221,7 @@ impl Codec {
     }
 
     pub(crate) fn pingresp(&mut self, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => put(codec.encode(v3::Packet::PingResponse, output)),
             Inner::V5(codec) => put(codec.encode(v5::Packet::PingResponse, output)),
@@ -229,6 +235,7 @@ impl Codec {
         message: Option<&str>,
         output: &mut BytesMut,
     ) {
+        self.tally.packets_out += u32::from(self.version == ProtocolVersion::V5);
         let mut packet = v5::Disconnect {
             reason_code: v5::DisconnectReasonCode::try_from(reason.code())
                 .unwrap_or(v5::DisconnectReasonCode::UnspecifiedError),

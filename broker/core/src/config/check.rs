@@ -1,6 +1,7 @@
 //! What the types of the configuration cannot say.
 
 use super::BrokerConfig;
+use super::mqtt::is_origin;
 
 /// Room for a CONNECT with names and a password.
 const LEAST_PACKET_BYTES: u32 = 512;
@@ -37,6 +38,14 @@ pub enum Unusable {
         /// The other one's value.
         bound: u64,
     },
+    /// It is not what it must be.
+    #[error("{problem}")]
+    Malformed {
+        /// Which.
+        key: &'static str,
+        /// What it must be.
+        problem: &'static str,
+    },
     /// It needs another one that is not set.
     #[error("needs {needs}, which is not set")]
     Needs {
@@ -54,6 +63,7 @@ impl Unusable {
             Self::Zero { key }
             | Self::TooSmall { key, .. }
             | Self::Below { key, .. }
+            | Self::Malformed { key, .. }
             | Self::Needs { key, .. } => key,
         }
     }
@@ -72,6 +82,7 @@ impl BrokerConfig {
             ("limits.topic_bytes", limits.topic_bytes),
             ("limits.topic_levels", limits.topic_levels),
             ("limits.connections", limits.connections),
+            ("http.request_timeout", self.http.request_timeout.into()),
         ] {
             if value == 0 {
                 return Err(Unusable::Zero { key });
@@ -103,6 +114,19 @@ impl BrokerConfig {
                     bound,
                 });
             }
+        }
+        let token = self.http.admin_token.as_ref();
+        if token.is_some_and(|token| !token.is_usable()) {
+            return Err(Unusable::Malformed {
+                key: "http.admin_token",
+                problem: "must have at least 16 characters, all of them visible ASCII",
+            });
+        }
+        if !mqtt.ws_origins.iter().all(|origin| is_origin(origin)) {
+            return Err(Unusable::Malformed {
+                key: "mqtt.ws_origins",
+                problem: "each must be as a browser says it, such as https://app.example, or *",
+            });
         }
         if mqtt.tls_listen.is_some() && mqtt.tls.is_none() {
             return Err(Unusable::Needs {

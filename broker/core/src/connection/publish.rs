@@ -131,6 +131,7 @@ impl Connection {
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
     pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
+        self.kernel.metrics.publishes_refused.count(reason);
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();

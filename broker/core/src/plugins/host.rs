@@ -5,17 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use figment::Figment;
 use futures_util::FutureExt;
 use partyline_plugin::database::Database;
 use partyline_plugin::services::Services;
 use partyline_plugin::{
-    BrokerHandle, CancellationToken, DynPlugin, PluginContext, PluginFactory, Registrar, Tasks,
+    BrokerHandle, CancellationToken, DynPlugin, Meter, PluginContext, PluginFactory, Registrar,
+    Tasks,
 };
 use tokio::time::Instant;
 
 use super::{HealthCheck, HookTable, namespaces};
 use crate::kernel::Kernel;
+use crate::sys::Sys;
 
 /// How long a plugin that failed rests before it is started again; doubles up to a minute.
 const FIRST_REST: Duration = Duration::from_secs(1);
@@ -54,6 +57,14 @@ pub enum HostError {
         /// Why.
         why: String,
     },
+    /// Its HTTP routes.
+    #[error("plugin `{plugin}` cannot have its HTTP routes: {why}")]
+    Routes {
+        /// Which.
+        plugin: &'static str,
+        /// Why.
+        why: String,
+    },
     /// A service that it needs.
     #[error("plugin `{plugin}` needs {service}, which no plugin provides")]
     MissingService {
@@ -77,6 +88,7 @@ struct Hosted {
     id: &'static str,
     plugin: Arc<dyn DynPlugin>,
     tasks: Tasks,
+    meter: Meter,
 }
 
 pub(crate) struct Host {
@@ -110,6 +122,32 @@ impl Host {
         &self.services
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The figures of every plugin.
+    pub(crate) fn meters(&self) -> Arc<[Meter]> {
+        self.hosted.iter().map(|one| one.meter.clone()).collect()
+    }
+
+    /// The routes of every plugin that has any.
+    pub(crate) fn routes(&self) -> Result<Vec<(&'static str, Router)>, HostError> {
+        let mut all = Vec::new();
+        for Hosted { id, plugin, .. } in &self.hosted {
+            let making = AssertUnwindSafe(|| Arc::clone(plugin).routes());
+            // The library panics where a path is wrong or two routes are one.
+            let routes = std::panic::catch_unwind(making).map_err(|_| HostError::Routes {
+                plugin: id,
+                why: "it panicked as it made them".to_owned(),
+            })?;
+            if routes.has_routes() {
+                all.push((*id, routes));
+            }
+        }
+        Ok(all)
+    }
+
     pub(crate) fn health(&self) -> HealthCheck {
         let plugins = self
             .hosted
@@ -136,7 +174,8 @@ impl Host {
                 migrated.map_err(|source| HostError::Migrate { plugin, source })?;
             }
             let tasks = Tasks::new(CancellationToken::new());
-            let context = PluginContext::new(
+            let meter = Meter::new(plugin);
+            let mut context = PluginContext::new(
                 broker.clone(),
                 self.database.clone(),
                 self.services.clone(),
@@ -145,6 +184,7 @@ impl Host {
                 Arc::clone(&self.data_dir),
                 Duration::from_secs(self.kernel.config.mqtt.connect_timeout.into()),
             );
+            context.meter = meter.clone();
             let built = factory.build(context, figment.clone()).await;
             let built = built.map_err(|source| HostError::Build {
                 plugin,
@@ -154,6 +194,7 @@ impl Host {
                 id: plugin,
                 plugin: built,
                 tasks,
+                meter,
             });
         }
         let mut declared = Vec::new();
@@ -162,6 +203,8 @@ impl Host {
             Arc::clone(&hosted.plugin).register(&mut registrar);
             declared.push((hosted.id, registrar.finish()));
         }
+        let (sys, topics) = Sys::declare(&self.kernel, &self.services);
+        declared.push(("$SYS", topics));
         namespaces::check(&declared)?;
         for (plugin, declared) in &declared {
             let missing = declared
@@ -175,12 +218,16 @@ impl Host {
         let table = HookTable::new(declared);
         tracing::info!(chain = table.describe(), "plugins registered");
         self.kernel.hooks.store(Arc::new(table));
+        sys.run(&self.kernel);
         Ok(())
     }
 
     /// Starts each plugin's long-running work; what fails is started again after a rest.
     pub(crate) fn run(&self) {
-        for Hosted { id, plugin, tasks } in &self.hosted {
+        for Hosted {
+            id, plugin, tasks, ..
+        } in &self.hosted
+        {
             let (id, plugin, stop) = (*id, Arc::clone(plugin), tasks.stopping().clone());
             tasks.spawn(keep_running(id, plugin, stop));
         }
@@ -190,7 +237,10 @@ impl Host {
     /// plugin flushes once its work has ended, so that nothing comes after; and it flushes even if
     /// its work would not end.
     pub(crate) async fn stop(&mut self, grace: Duration) {
-        while let Some(Hosted { id, plugin, tasks }) = self.hosted.pop() {
+        while let Some(one) = self.hosted.pop() {
+            let Hosted {
+                id, plugin, tasks, ..
+            } = one;
             tasks.stopping().cancel();
             if tokio::time::timeout(grace, tasks.finished()).await.is_err() {
                 tracing::warn!(plugin = id, "the plugin's work did not end in time");

@@ -101,6 +101,12 @@ impl Retained {
         Ok(())
     }
 
+    /// Messages and bytes that are kept, overhead included.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let kept = self.kept.read();
+        (kept.by_topic.len(), kept.bytes)
+    }
+
     /// Begins to look for the messages that are kept now and whose topic the filter matches.
     pub(crate) fn search(&self, filter: TopicFilter) -> Search {
         Search::new(filter, self.kept.read().count)

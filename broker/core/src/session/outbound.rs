@@ -18,6 +18,7 @@ use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
 use crate::codec::{Frame, write_pubrel};
 use crate::config::LimitsConfig;
+use crate::metrics::{Drops, Sent as Counted};
 
 /// What became of a message that was to wait.
 #[must_use]
@@ -89,7 +90,7 @@ pub(crate) struct Outbound {
     direct_bytes: usize,
     routed: RoutedLane,
     in_flight: InFlight,
-    dropped: u64,
+    drops: Drops,
 }
 
 impl Outbound {
@@ -100,7 +101,7 @@ impl Outbound {
             direct_bytes: 0,
             routed: RoutedLane::default(),
             in_flight: InFlight::new(last_id),
-            dropped: 0,
+            drops: Drops::default(),
         }
     }
 
@@ -137,8 +138,16 @@ impl Outbound {
     }
 
     /// Messages that were dropped because they would not go through.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped + self.routed.dropped
+    pub(crate) fn dropped(&self) -> u32 {
+        let drops = self.drops();
+        drops.full.wrapping_add(drops.too_large)
+    }
+
+    /// The same, by cause, with those that had expired.
+    pub(crate) fn drops(&self) -> Drops {
+        let mut drops = self.drops;
+        drops += self.routed.drops;
+        drops
     }
 
     /// Queues a plugin's delivery.
@@ -151,7 +160,7 @@ impl Outbound {
         let has_room = self.direct.len() < limits.queued_messages
             && self.direct_bytes + frame.len() <= limits.queued_bytes;
         if !(has_room || self.direct.is_empty()) {
-            self.dropped += 1;
+            self.drops.full = self.drops.full.wrapping_add(1);
             guarantee.end(TrackedOutcome::Full);
             return Enqueued::Full;
         }
@@ -161,23 +170,25 @@ impl Outbound {
     }
 
     /// Writes what may be sent now.
-    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) {
-        if !self.send_again(fill, output) {
-            return;
+    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) -> Counted {
+        let mut counted = Counted::default();
+        if !self.send_again(fill, output, &mut counted) {
+            return counted;
         }
-        while output.len() < fill.high_water && self.fill_direct(fill, output) {}
+        while output.len() < fill.high_water && self.fill_direct(fill, output, &mut counted) {}
         if self.routed.is_empty() {
-            return;
+            return counted;
         }
         let now = Instant::now();
-        while output.len() < fill.high_water && self.fill_routed(fill, now, output) {}
+        while output.len() < fill.high_water && self.fill_routed(fill, now, output, &mut counted) {}
+        counted
     }
 
     fn has_credit(&self, fill: Fill) -> bool {
         self.in_flight.outstanding() < usize::from(fill.window)
     }
 
-    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut, counted: &mut Counted) -> bool {
         let Some(next) = self.direct.front() else {
             return false;
         };
@@ -189,6 +200,7 @@ impl Outbound {
         };
         self.direct_bytes -= frame.len();
         if !fill.fits(&frame) {
+            self.drops.too_large = self.drops.too_large.wrapping_add(1);
             guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
@@ -197,13 +209,21 @@ impl Outbound {
                 .in_flight
                 .push(Awaits::Ack, Sent::Tracked(guarantee.sender()));
             frame.write(Qos::AtLeastOnce, id, false, false, output);
+            counted.message(Qos::AtLeastOnce);
         } else {
             frame.write(Qos::AtMostOnce, 0, false, false, output);
+            counted.message(Qos::AtMostOnce);
         }
         true
     }
 
-    fn fill_routed(&mut self, fill: Fill, now: Instant, output: &mut BytesMut) -> bool {
+    fn fill_routed(
+        &mut self,
+        fill: Fill,
+        now: Instant,
+        output: &mut BytesMut,
+        counted: &mut Counted,
+    ) -> bool {
         let Some(next) = self.routed.front() else {
             return false;
         };
@@ -221,14 +241,16 @@ impl Outbound {
             return false;
         };
         if publication.expired(now) {
+            self.drops.expired = self.drops.expired.wrapping_add(1);
             return true;
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
         let Some(frame) = frame.filter(|frame| fill.fits(frame)) else {
-            self.dropped += 1;
+            self.drops.too_large = self.drops.too_large.wrapping_add(1);
             return true;
         };
+        counted.message(qos);
         let awaits = match qos {
             Qos::AtMostOnce => {
                 frame.write(qos, 0, retain, false, output);
@@ -250,7 +272,7 @@ impl Outbound {
 
     /// Writes again what the last connection left unacknowledged, in the order in which it was
     /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]). True when nothing of it is left.
-    fn send_again(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+    fn send_again(&mut self, fill: Fill, output: &mut BytesMut, counted: &mut Counted) -> bool {
         while let Some(entry) = self.in_flight.first_again() {
             if output.len() >= fill.high_water {
                 return false;
@@ -259,6 +281,7 @@ impl Outbound {
             let qos = match entry.awaits {
                 Awaits::Comp => {
                     write_pubrel(id, output);
+                    counted.releases += 1;
                     self.in_flight.sent_again(id);
                     continue;
                 }
@@ -280,6 +303,7 @@ impl Outbound {
             };
             if let Some((frame, retain)) = frame {
                 frame.write(qos, id, retain, true, output);
+                counted.message(qos);
                 self.in_flight.sent_again(id);
             } else {
                 self.in_flight.forget(id);

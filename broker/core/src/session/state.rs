@@ -144,8 +144,13 @@ impl Session {
             // Under the session's lock: what is retained later is also queued later.
             owed.advance(&self.space.retained, outbound);
         }
-        outbound.fill(fill, output);
-        !owed.is_empty() && outbound.owed() == 0
+        let drops = outbound.drops();
+        let sent = outbound.fill(fill, output);
+        self.space.traffic.add_drops(drops, outbound.drops());
+        let more = !owed.is_empty() && outbound.owed() == 0;
+        drop(state);
+        self.space.traffic.add_sent(sent);
+        more
     }
 
     /// Queues a routed message and wakes the connection.
@@ -160,7 +165,9 @@ impl Session {
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
             return;
         }
+        let drops = state.outbound.drops();
         let queued = state.outbound.route(limits, publication, qos, retain);
+        self.space.traffic.add_drops(drops, state.outbound.drops());
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }

@@ -1,6 +1,7 @@
 //! MQTT itself, packet by packet, with a plugin that lets everybody in.
 #![cfg(test)]
 
+mod admin_access;
 mod app_isolation;
 mod broken_packets;
 mod connect;
@@ -8,6 +9,8 @@ mod connect_refused;
 mod health;
 mod limits;
 mod many_retained;
+mod metrics;
+mod plugin_routes;
 mod plugins;
 mod publish;
 mod races;
@@ -17,7 +20,10 @@ mod session;
 mod slow;
 mod stop;
 mod subscribe;
+mod sys;
+mod tls_reload;
 mod transport;
+mod transports;
 mod websocket;
 mod will;
 
