@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use figment::Figment;
 use partyline_plugin::database::Database;
+use partyline_plugin::host::PluginFactory;
 use partyline_plugin::services::Services;
-use partyline_plugin::{Clock, Plugin, PluginFactory};
+use partyline_plugin::{Clock, Plugin};
 
 use crate::config::{BrokerConfig, TlsConfig, Unusable};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
-use crate::plugins::{Host, HostError};
+use crate::plugins::{ChainDescription, Host, HostError};
 use crate::transport::Certificate;
 use crate::{http, sweeper};
 
@@ -169,6 +170,11 @@ impl Broker {
             return Ok(false);
         };
         certificate.replace(files).map(|()| true)
+    }
+
+    /// What packets meet, and how it fares.
+    pub fn describe(&self) -> ChainDescription {
+        self.kernel.describe()
     }
 
     /// Stops in order, in bounded time: no new connections, DISCONNECT 0x8B to all, wills as

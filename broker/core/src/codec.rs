@@ -15,7 +15,7 @@ use crate::metrics::Tally;
 pub(crate) use checks::check_response_topic;
 pub(crate) use encode::{Answer, answer_len, write_pubrel};
 pub(crate) use frame::FrameError;
-pub(crate) use publish::{Frame, encode_publish};
+pub(crate) use publish::{ALIAS_BYTES, Alias, Extra, Frame, LONGEST_PACKET, encode_publish};
 
 /// The codec of one connection, once its version is known.
 #[derive(Debug)]

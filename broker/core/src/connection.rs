@@ -4,6 +4,7 @@
 //! be sent lies in its session ([`crate::session`]); what it asked of plugins runs in tasks of its
 //! own and is answered from [`pending`].
 
+mod aliases;
 mod authorize;
 mod command;
 mod handshake;
@@ -26,13 +27,14 @@ use partyline_plugin::{ProtocolVersion, Qos, Reason, SessionInfo};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use self::aliases::TopicAliases;
 use self::inbound::Flow;
 use self::pending::Pending;
 use self::wire::{Moved, Wire, part};
 use crate::codec::Codec;
 use crate::kernel::Kernel;
 use crate::packet::ProtocolError;
-use crate::session::{Attachment, Detach, Fill, Pace, Session, State, Stop};
+use crate::session::{Aliases, Attachment, Detach, Fill, Pace, Session, State, Stop};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -56,6 +58,10 @@ pub(crate) struct Connection {
     wire: Wire,
     pending: Pending,
     pace: Pace,
+    /// From the client.
+    aliases: TopicAliases,
+    /// To the client.
+    aliases_out: Aliases,
 }
 
 /// Why a connection ended.
@@ -161,7 +167,8 @@ impl Connection {
     /// True if there is more to look for, at once.
     fn fill_output(&mut self) -> bool {
         let (id, output) = (self.attachment.id, &mut self.wire.output);
-        self.session.fill(id, self.fill, output)
+        let aliases = &mut self.aliases_out;
+        self.session.fill(id, self.fill, aliases, output)
     }
 
     /// Waits until there is something to do, reading and writing meanwhile.

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use partyline_plugin::protocol::{AppKey, TopicFilter, Username};
+use partyline_plugin::host::Broker;
+use partyline_plugin::protocol::{AppKey, Username};
 use partyline_plugin::{
-    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos,
-    Reason, SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
+    Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos, Reason,
+    SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
-use crate::connection::{Refused, covered_outlets};
+use crate::connection::covered_outlets;
 use crate::kernel::Kernel;
-use crate::plugins::Faulted;
-use crate::session::{Attachment, Enqueued, Guarantee, Session, Stop};
+use crate::session::{Attachment, Enqueued, Guarantee, Stop};
 
 impl Kernel {
     /// Queues a delivery if the session is still at that login.
@@ -22,6 +22,9 @@ impl Kernel {
             return Delivery::Gone;
         };
         let v5 = attachment.info.load().version == ProtocolVersion::V5;
+        let listening = attachment.listening.lock();
+        let matched = listening.matched(message.topic.as_str());
+        drop(listening);
         let Some(frame) = frame_of(v5, message, guarantee.has_id()) else {
             guarantee.end(TrackedOutcome::TooLarge);
             return Delivery::Full;
@@ -35,7 +38,7 @@ impl Kernel {
         let drops = state.outbound.drops();
         let queued = state
             .outbound
-            .deliver(&self.config.limits, frame, guarantee);
+            .deliver(&self.config.limits, frame, matched, guarantee);
         session
             .space
             .traffic
@@ -46,55 +49,6 @@ impl Kernel {
             Enqueued::Waiting => Delivery::Queued,
             Enqueued::Full => Delivery::Full,
         }
-    }
-
-    /// Asks the access hooks about every saved subscription again, and drops those now denied with
-    /// the messages that only they brought. If a hook cannot decide, nothing is dropped: then the
-    /// connection must not go on, and the next one asks again.
-    pub(crate) async fn authorize_again(
-        &self,
-        session: &Arc<Session>,
-        info: &SessionInfo,
-    ) -> Result<(), Faulted> {
-        let saved: Vec<(TopicFilter, Qos)> = {
-            let state = session.state();
-            state
-                .subscriptions
-                .iter()
-                .map(|(filter, one)| (filter.clone(), one.qos))
-                .collect()
-        };
-        let hooks = self.hooks.load_full();
-        let mut denied = Vec::new();
-        for (filter, qos) in saved {
-            match hooks.may_subscribe(info, &filter, qos).await {
-                Ok(()) => {}
-                Err(Refused::Undecided) => return Err(Faulted),
-                Err(Refused::Denied(reason)) => {
-                    tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
-                        "a subscription is no longer allowed");
-                    denied.push(filter);
-                }
-            }
-        }
-        if denied.is_empty() {
-            return Ok(());
-        }
-        let Some(mut state) = session.held_by(info.id) else {
-            // Who took over asks for itself.
-            return Ok(());
-        };
-        let login = state.attachment.as_ref().map(|one| one.info.load().login);
-        if login != Some(info.login) {
-            // Another login came meanwhile, and asks for itself as well.
-            return Ok(());
-        }
-        for filter in denied {
-            state.subscriptions.remove(&filter);
-            session.space.unsubscribe(&filter, session);
-        }
-        state.keep_granted();
-        Ok(())
     }
 }
 
@@ -175,6 +129,10 @@ impl Broker for Kernel {
         hooks.open_outlets(&attachment, &info, &covered).await;
         attachment.signal.wake();
         Ok(info)
+    }
+
+    async fn access_changed(&self, app: Option<&AppKey>) {
+        Kernel::access_changed(self, app).await;
     }
 
     fn kick(&self, id: SessionId, how: Kick) -> bool {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
-use crate::plugins::HookTable;
+use crate::plugins::{ChainDescription, HookTable};
 use crate::router::AppSpace;
 use crate::session::{Attachment, Registry, Session, Stop};
 
@@ -38,6 +38,8 @@ pub(crate) struct Kernel {
     next_session: AtomicU64,
     /// How many apps were dropped.
     apps_dropped: AtomicU64,
+    /// How often the answers of access hooks have changed.
+    access: AtomicU64,
 }
 
 impl Kernel {
@@ -57,7 +59,13 @@ impl Kernel {
             metrics: Metrics::default(),
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
+            access: AtomicU64::new(0),
         }
+    }
+
+    /// What packets meet, and how it fares.
+    pub(crate) fn describe(&self) -> ChainDescription {
+        self.hooks.load().describe()
     }
 
     pub(crate) fn next_session_id(&self) -> SessionId {
@@ -104,7 +112,7 @@ impl Kernel {
                 *past += space.traffic.totals();
             }
         }
-        for session in self.registry.sessions_of_app(app) {
+        for session in self.registry.sessions(Some(app)) {
             self.end_of_app(&session);
         }
     }
@@ -119,6 +127,16 @@ impl Kernel {
     /// Tells whether an app was dropped meanwhile.
     pub(crate) fn apps_dropped(&self) -> u64 {
         self.apps_dropped.load(Ordering::SeqCst)
+    }
+
+    /// Tells whether the answers of access hooks may have changed meanwhile.
+    pub(crate) fn access(&self) -> u64 {
+        self.access.load(Ordering::SeqCst)
+    }
+
+    /// What was asked before is not to be relied on any more.
+    pub(crate) fn ask_access_anew(&self) {
+        self.access.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Serves a socket, at the longest until it is cut.

@@ -2,6 +2,7 @@
 //!
 //! It names no plugin. A binary picks the plugins, hands them to [`Broker::builder`] and starts it.
 
+mod access;
 mod broker;
 mod codec;
 mod config;
@@ -23,4 +24,7 @@ pub use broker::{Addresses, Broker, Builder, StartError};
 pub use config::{
     AdminToken, BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable,
 };
-pub use plugins::HostError;
+pub use plugins::{
+    ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
+    NamespaceDescription, ObserverDescription, OutletDescription,
+};

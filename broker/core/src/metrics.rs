@@ -7,6 +7,7 @@
 mod by_reason;
 mod census;
 mod expose;
+mod hooks;
 mod survey;
 mod traffic;
 

@@ -1,6 +1,7 @@
 //! MQTT packets as the kernel sees them, the same for every protocol version.
 
 use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
 use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
@@ -43,6 +44,8 @@ pub(crate) struct Connect {
     pub(crate) session_expiry: u32,
     pub(crate) receive_maximum: u16,
     pub(crate) max_packet_size: Option<u32>,
+    /// Topic aliases that the client takes.
+    pub(crate) topic_alias_maximum: u16,
     pub(crate) request_problem_information: bool,
     pub(crate) has_auth_method: bool,
     pub(crate) user_properties: Vec<(Box<str>, Box<str>)>,
@@ -76,13 +79,14 @@ pub(crate) struct Will {
 /// PUBLISH from a client.
 #[derive(Debug)]
 pub(crate) struct Publish {
+    /// Empty where an alias stands for it.
     pub(crate) topic: Box<str>,
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
     /// 0 at QoS 0.
     pub(crate) id: u16,
-    pub(crate) has_topic_alias: bool,
+    pub(crate) topic_alias: Option<NonZeroU16>,
     pub(crate) has_subscription_id: bool,
     pub(crate) properties: Option<Box<MessageProperties>>,
 }
@@ -91,7 +95,6 @@ pub(crate) struct Publish {
 #[derive(Debug)]
 pub(crate) struct Subscribe {
     pub(crate) id: u16,
-    pub(crate) has_subscription_id: bool,
     pub(crate) filters: Vec<(Box<str>, SubscribeOptions)>,
 }
 
@@ -102,6 +105,8 @@ pub(crate) struct SubscribeOptions {
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) retain_handling: RetainHandling,
+    /// The identifier of the SUBSCRIBE, at most 268,435,455 (MQTT 5 §3.8.2.1.2).
+    pub(crate) subscription_id: Option<NonZeroU32>,
 }
 
 /// When retained messages are sent for a subscription (MQTT 5 §3.8.3.1).
@@ -132,6 +137,8 @@ pub(crate) struct ConnAck {
     pub(crate) session_expiry: Option<u32>,
     pub(crate) receive_maximum: u16,
     pub(crate) max_packet_size: u32,
+    /// Topic aliases that the broker takes.
+    pub(crate) topic_alias_maximum: u16,
     pub(crate) assigned_client_id: Option<String>,
     pub(crate) server_keep_alive: Option<u16>,
     pub(crate) user_properties: Vec<(String, String)>,

@@ -1,6 +1,7 @@
 //! The topic space of one app: who subscribes to what, and what is retained.
 
 mod retained;
+mod shared;
 mod subscribers;
 mod trie;
 
@@ -17,32 +18,36 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use retained::{Retained, RetainedFull, Search};
+use shared::Shared;
 use subscribers::Subscribers;
-use trie::Trie;
+use trie::{Leaf, Trie};
 
 use crate::config::LimitsConfig;
 use crate::metrics::{Census, Traffic};
 use crate::packet::SubscribeOptions;
-use crate::session::{Publication, Session};
+use crate::session::{Matched, Orphan, Publication, Session};
 use crate::sys::Load;
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
 
-/// A session under one filter.
+/// A session under one filter, which may be shared.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
     session: Arc<Session>,
     options: SubscribeOptions,
+    matched: Option<Arc<Matched>>,
 }
 
 /// One app's topics. No topic of one app can reach another: each has a router of its own.
 #[derive(Debug)]
 pub(crate) struct AppSpace {
     exact: DashMap<TopicFilter, Subscribers>,
-    wildcards: RwLock<Trie>,
+    wildcards: RwLock<Trie<Subscribers>>,
     /// Lets a publish skip the trie where there is none.
     wildcard_count: AtomicUsize,
+    shared: Shared,
+    limits: LimitsConfig,
     pub(crate) retained: Retained,
     pub(crate) traffic: Traffic,
     pub(crate) census: Census,
@@ -64,6 +69,8 @@ impl AppSpace {
             exact: DashMap::new(),
             wildcards: RwLock::default(),
             wildcard_count: AtomicUsize::new(0),
+            shared: Shared::default(),
+            limits: limits.clone(),
             retained: Retained::new(limits),
             traffic: Traffic::default(),
             census: Census::default(),
@@ -98,9 +105,12 @@ impl AppSpace {
         let subscriber = Subscriber {
             session: Arc::clone(session),
             options,
+            matched: Matched::of(filter, options),
         };
-        let new = if filter.is_wildcard() {
-            let new = self.wildcards.write().insert(filter.as_str(), subscriber);
+        let new = if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.subscribe(filter, &topics, subscriber)
+        } else if filter.is_wildcard() {
+            let new = self.wildcards.write().leaf(filter.as_str()).put(subscriber);
             if new {
                 self.wildcard_count.fetch_add(1, Ordering::Release);
             }
@@ -118,8 +128,15 @@ impl AppSpace {
 
     /// Takes a subscription away.
     pub(crate) fn unsubscribe(&self, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Ok(Some((_, topics))) = filter.share() {
+            if self.shared.unsubscribe(filter, &topics, session) {
+                self.census.subscription_went();
+            }
+            return;
+        }
         if filter.is_wildcard() {
-            if self.wildcards.write().remove(filter.as_str(), session) {
+            let mut trie = self.wildcards.write();
+            if trie.take(filter.as_str(), |subscribers| subscribers.take(session)) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
                 self.census.subscription_went();
             }
@@ -156,15 +173,51 @@ impl AppSpace {
             None
         };
         let targets = self.targets(topic.as_str(), from);
-        if targets.is_empty() {
+        let groups = self.shared.matching(topic.as_str());
+        if targets.is_empty() && groups.is_empty() {
             return Ok(());
         }
         let publication = kept.unwrap_or_else(|| Arc::new(Publication::new(message)));
-        for Subscriber { session, options } in targets {
+        for group in groups {
+            group.dispatch(limits, &publication, retain);
+        }
+        for target in targets {
+            let Subscriber {
+                session,
+                options,
+                matched,
+            } = target;
             let retain = retain && options.retain_as_published;
-            session.route(limits, &publication, qos.min(options.qos), retain);
+            session.route(limits, &publication, qos.min(options.qos), retain, matched);
         }
         Ok(())
+    }
+
+    /// Hands messages of shared subscriptions, which a session is not to get any more, to others of
+    /// their groups.
+    pub(crate) fn dispatch_again(&self, orphans: Vec<Orphan>) {
+        if self.is_closed() {
+            return;
+        }
+        for orphan in orphans {
+            let Orphan {
+                publication,
+                retain,
+                share,
+            } = orphan;
+            let group = match share.share() {
+                Ok(Some((_, topics))) => self.shared.group(&share, &topics),
+                _ => None,
+            };
+            let taken =
+                group.is_some_and(|group| group.dispatch(&self.limits, &publication, retain));
+            if !taken {
+                tracing::debug!(
+                    filter = share.as_str(),
+                    "nobody of the group is left to take a message"
+                );
+            }
+        }
     }
 
     fn keep(&self, mut message: Message) -> Result<Arc<Publication>, RetainedFull> {
@@ -193,10 +246,8 @@ impl AppSpace {
             targets.extend(subscribers.iter().filter(|one| wanted(one)).cloned());
         }
         if self.wildcard_count.load(Ordering::Acquire) > 0 {
-            self.wildcards.read().matching(topic, |subscriber| {
-                if wanted(subscriber) {
-                    targets.push(subscriber.clone());
-                }
+            self.wildcards.read().matching(topic, |subscribers| {
+                targets.extend(subscribers.iter().filter(|one| wanted(one)).cloned());
             });
             merge(&mut targets);
         }
@@ -204,7 +255,8 @@ impl AppSpace {
     }
 }
 
-/// One entry a session: the highest QoS, and retain as published if any filter asks for it.
+/// One entry a session: the highest QoS, retain as published if any filter asks for it, and the
+/// identifiers of all ([MQTT-3.3.4-3]).
 fn merge(targets: &mut SmallVec<[Subscriber; 4]>) {
     targets.sort_unstable_by_key(|one| Arc::as_ptr(&one.session));
     targets.dedup_by(|next, kept| {
@@ -212,7 +264,11 @@ fn merge(targets: &mut SmallVec<[Subscriber; 4]>) {
         if same {
             kept.options.qos = Qos::max(kept.options.qos, next.options.qos);
             kept.options.retain_as_published |= next.options.retain_as_published;
+            Matched::merge(&mut kept.matched, next.matched.take());
         }
         same
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use partyline_plugin::host::{Broker, Registrations};
 use partyline_plugin::protocol::{TopicLimits, TopicName};
 use partyline_plugin::services::Services;
 use partyline_plugin::{
-    Audience, Broker, Outgoing, Outlet, Qos, Registrar, Registrations, SessionHandle, SessionId,
-    SessionInfo,
+    Audience, Outgoing, Outlet, Qos, Registrar, SessionHandle, SessionId, SessionInfo,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
 

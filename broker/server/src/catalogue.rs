@@ -1,6 +1,7 @@
 //! The plugins that this binary is built with.
 
-use partyline_plugin::{Plugin, PluginFactory};
+use partyline_plugin::Plugin;
+use partyline_plugin::host::PluginFactory;
 
 /// What is known of a plugin before it is made.
 struct Entry {

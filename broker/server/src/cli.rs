@@ -5,7 +5,8 @@ mod arguments;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub(crate) use arguments::{AppCommand, ConfigCommand, GlobalArgs, PasswordArgs, ServeArgs};
+pub(crate) use arguments::{AclCommand, AppCommand, ConfigCommand, GlobalArgs, PasswordArgs};
+pub(crate) use arguments::{RuleArgs, ServeArgs};
 pub(crate) use arguments::{UserArgs, UserCommand};
 
 /// An MQTT broker whose one connection carries chat and plain topics.
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     /// Users of an app.
     #[command(subcommand)]
     User(UserCommand),
+    /// Access rules of an app for its plain topics. They are asked after those of the configuration.
+    #[command(subcommand)]
+    Acl(AclCommand),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -58,6 +58,9 @@ fn run(global: &GlobalArgs, command: Command, output: Output) -> anyhow::Result<
             Command::User(command) => directory::user(command, &config, global, output)
                 .await
                 .map(done),
+            Command::Acl(command) => directory::acl(command, &config, global, output)
+                .await
+                .map(done),
             Command::Config(ConfigCommand::Show) => config::show(&config, output).map(done),
         }
     });

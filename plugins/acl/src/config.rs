@@ -1,15 +1,28 @@
 //! `[plugins.acl]`.
 
+use std::str::FromStr;
+
 use partyline_protocol::{AppKey, Username};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The rules, in the order in which they are asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The operator's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AclConfig {
-    /// The first that matches decides.
+    /// Asked before the rules of the apps; the first that matches decides.
     pub rules: Vec<RuleConfig>,
+    /// Milliseconds between looks for changed rules of apps, at least 1.
+    pub poll_ms: u64,
+}
+
+impl Default for AclConfig {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            poll_ms: 1000,
+        }
+    }
 }
 
 /// One rule as it is written.
@@ -49,6 +62,26 @@ pub enum Effect {
     Deny,
 }
 
+impl Effect {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl FromStr for Effect {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let all = [Self::Allow, Self::Deny];
+        let found = all.into_iter().find(|one| one.as_str() == name);
+        found.ok_or(UnknownName("allow or deny"))
+    }
+}
+
 /// What a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,7 +94,33 @@ pub enum Action {
     All,
 }
 
-fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+impl Action {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+            Self::All => "all",
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let all = [Self::Publish, Self::Subscribe, Self::All];
+        let found = all.into_iter().find(|one| one.as_str() == name);
+        found.ok_or(UnknownName("publish, subscribe or all"))
+    }
+}
+
+/// No such effect or action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {0}")]
+pub struct UnknownName(&'static str);
+
+pub(crate) fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: std::str::FromStr<Err: std::fmt::Display>,

@@ -2,42 +2,32 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use async_trait::async_trait;
+use partyline_plugin::database::Migrations;
+use partyline_plugin::services::Services;
 use partyline_plugin::{
-    AccessVerdict, AuthorizePublish, AuthorizeSubscribe, FilterOptions, HookResult, Message,
-    Plugin, PluginContext, Reason, Registrar, Role, SessionInfo, SubscribeRequest,
+    AccessVerdict, AuthorizePublish, AuthorizeSubscribe, BrokerHandle, CancellationToken,
+    FilterOptions, HookResult, Message, Plugin, PluginContext, Registrar, SessionInfo,
+    SubscribeRequest,
 };
 
-use crate::config::{AclConfig, Effect};
+use crate::AppRules;
+use crate::config::AclConfig;
+use crate::rulebook::Rulebook;
 use crate::rules::{Access, Rules};
+use crate::store;
+use crate::upkeep::Position;
 
 /// Decides about plain topics by rules.
 #[derive(Debug)]
 pub struct Acl {
-    rules: Rules,
-}
-
-impl Acl {
-    fn verdict(&self, session: &SessionInfo, access: Access<'_>) -> AccessVerdict {
-        let topic = match access {
-            Access::Publish(topic) => topic.as_str(),
-            Access::Subscribe(filter) => filter.as_str(),
-        };
-        // Not asked by the broker; what is under `$` is never for rules to open.
-        if topic.starts_with('$') {
-            return AccessVerdict::Next;
-        }
-        if session.principal.role == Role::Server {
-            return AccessVerdict::Allow;
-        }
-        match self.rules.decide(session, access) {
-            Some(Effect::Allow) => AccessVerdict::Allow,
-            Some(Effect::Deny) => AccessVerdict::Deny(Reason::NotAuthorized),
-            None if session.principal.role == Role::Anonymous => AccessVerdict::Allow,
-            // Closed by default: the broker denies what no plugin allows.
-            None => AccessVerdict::Next,
-        }
-    }
+    pub(crate) broker: BrokerHandle,
+    pub(crate) services: Services,
+    pub(crate) book: Rulebook,
+    pub(crate) app_rules: AppRules,
+    pub(crate) position: Position,
+    pub(crate) poll_ms: u64,
 }
 
 #[async_trait]
@@ -45,16 +35,36 @@ impl Plugin for Acl {
     const ID: &'static str = "acl";
     type Config = AclConfig;
 
-    async fn build(_cx: PluginContext, config: AclConfig) -> anyhow::Result<Self> {
+    fn migrations() -> Option<Migrations> {
+        Some(store::MIGRATIONS)
+    }
+
+    async fn build(cx: PluginContext, config: AclConfig) -> anyhow::Result<Self> {
+        let operator = Rules::new(config.rules).context("the rules of [plugins.acl]")?;
+        let book = Rulebook::new(operator);
+        let (app_rules, position) = (AppRules::new(cx.database), Position::default());
+        // All before there are connections.
+        while position.take_up(&app_rules, &book).await?.is_some() {}
         Ok(Self {
-            rules: Rules::new(config)?,
+            broker: cx.broker,
+            services: cx.services,
+            book,
+            app_rules,
+            position,
+            poll_ms: config.poll_ms,
         })
     }
 
     fn register(self: &Arc<Self>, registrar: &mut Registrar) {
         registrar
             .authorize_publish(FilterOptions::default(), Arc::clone(self) as _)
-            .authorize_subscribe(FilterOptions::default(), Arc::clone(self) as _);
+            .authorize_subscribe(FilterOptions::default(), Arc::clone(self) as _)
+            .provides::<AppRules>(Arc::new(self.app_rules.clone()));
+    }
+
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
+        let _ = stop.run_until_cancelled(self.look_after()).await;
+        Ok(())
     }
 }
 
@@ -65,7 +75,7 @@ impl AuthorizePublish for Acl {
         session: &SessionInfo,
         message: &Message,
     ) -> HookResult<AccessVerdict> {
-        Ok(self.verdict(session, Access::Publish(&message.topic)))
+        Ok(self.book.verdict(session, Access::Publish(&message.topic)))
     }
 }
 
@@ -76,9 +86,8 @@ impl AuthorizeSubscribe for Acl {
         session: &SessionInfo,
         request: &SubscribeRequest,
     ) -> HookResult<AccessVerdict> {
-        Ok(self.verdict(session, Access::Subscribe(&request.filter)))
+        Ok(self
+            .book
+            .verdict(session, Access::Subscribe(&request.filter)))
     }
 }
-
-#[cfg(test)]
-mod tests;

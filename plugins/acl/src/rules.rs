@@ -8,12 +8,12 @@ mod tests;
 use partyline_plugin::SessionInfo;
 use partyline_protocol::{AppKey, TopicFilter, TopicName, Username};
 
-use crate::config::{AclConfig, Action, Effect, RuleConfig};
+use crate::config::{Action, Effect, RuleConfig};
 use crate::pattern::{Pattern, PatternError, Values};
 
 /// A rule that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rule {number} of [plugins.acl] with topic {topic:?} is not usable")]
+#[error("rule {number} with topic {topic:?} is not usable")]
 pub struct RuleError {
     /// Its place in the list, from 1.
     pub number: usize,
@@ -44,13 +44,26 @@ struct Rule {
 }
 
 impl Rules {
-    pub(crate) fn new(config: AclConfig) -> Result<Self, RuleError> {
-        let rules = config
-            .rules
-            .into_iter()
-            .zip(1..)
-            .map(|(rule, number)| Rule::new(rule, number));
+    pub(crate) fn new(rules: impl IntoIterator<Item = RuleConfig>) -> Result<Self, RuleError> {
+        let rules = rules.into_iter().zip(1..);
+        let rules = rules.map(|(rule, number)| Rule::new(rule, number));
         rules.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// What stands in for rules that cannot be read: nothing is allowed.
+    pub(crate) fn closed() -> Self {
+        let everything = RuleConfig {
+            effect: Effect::Deny,
+            action: Action::All,
+            topic: "#".to_owned(),
+            app: None,
+            user: None,
+        };
+        Self(Rule::new(everything, 1).into_iter().collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The effect of the first rule that matches.

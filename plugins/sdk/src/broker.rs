@@ -176,6 +176,15 @@ pub trait Broker: Send + Sync + 'static {
         user: Option<UserLogin>,
     ) -> Result<Arc<SessionInfo>, Gone>;
 
+    /// Says that the answers of the plugin's access hooks have changed, for one app or for all.
+    /// Every saved subscription of its sessions, also of those that wait for their client, is
+    /// authorized again, and what is now denied goes with the messages that only it brought. What
+    /// is subscribed meanwhile is asked by the new rules. MQTT cannot tell the client; it is logged.
+    /// If an access hook faults, no subscription is dropped, but an open connection ends.
+    ///
+    /// Returns when all have been asked, which takes a while where there are many.
+    async fn access_changed(&self, app: Option<&AppKey>);
+
     /// Ends a connection. Returns at once; false if it was gone already.
     fn kick(&self, session: SessionId, how: Kick) -> bool;
 

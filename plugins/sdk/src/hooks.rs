@@ -57,8 +57,44 @@ pub enum OnFault {
     Skip,
 }
 
+/// How a filter may behave: at the most 250 ms long, and what faults is refused.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct FilterOptions {
+    /// The longest it may take.
+    pub deadline: Duration,
+    /// What decides when it faults.
+    pub on_fault: OnFault,
+}
+
+impl Default for FilterOptions {
+    fn default() -> Self {
+        Self {
+            deadline: DEFAULT_DEADLINE,
+            on_fault: OnFault::Deny,
+        }
+    }
+}
+
+impl FilterOptions {
+    /// With another deadline.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// With another policy on faults.
+    #[must_use]
+    pub fn on_fault(mut self, on_fault: OnFault) -> Self {
+        self.on_fault = on_fault;
+        self
+    }
+}
+
 /// Which topics a publish filter sees. Checked before anything is allocated for the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scope {
     /// All plain topics, none that begin with `$`.
     Plain,

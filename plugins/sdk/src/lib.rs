@@ -63,6 +63,7 @@ mod command;
 mod context;
 pub mod database;
 mod hooks;
+pub mod host;
 mod identity;
 mod message;
 mod metrics;
@@ -84,25 +85,20 @@ pub use sqlx;
 pub use tokio_util::sync::CancellationToken;
 pub use tracing;
 
-pub use broker::{
-    Broker, BrokerHandle, Delivery, Gone, Kick, PublishError, Tracked, TrackedOutcome,
-};
+pub use broker::{BrokerHandle, Delivery, Gone, Kick, PublishError, Tracked, TrackedOutcome};
 pub use clock::Clock;
-pub use command::{CommandCx, CommandFuture, CommandHandler, CommandReply};
+pub use command::{CommandCx, CommandReply};
 pub use context::PluginContext;
 pub use hooks::{
     AccessVerdict, Admission, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
-    ConnectRefusal, ConnectRequest, DEFAULT_DEADLINE, HookError, HookResult, OnFault, Phase,
-    PublishFilter, Scope, SubscribeRequest, Verdict,
+    ConnectRefusal, ConnectRequest, DEFAULT_DEADLINE, FilterOptions, HookError, HookResult,
+    OnFault, Phase, PublishFilter, Scope, SubscribeRequest, Verdict,
 };
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
 pub use metrics::{Counter, Gauge, Histogram, Meter};
 pub use outlet::{Audience, Outlet};
-pub use plugin::{DynPlugin, Health, Plugin, PluginFactory};
-pub use registrar::{
-    CommandEntry, Delegation, FilterOptions, HookEntry, Namespace, OutletEntry, PublishFilterEntry,
-    Registrar, Registrations,
-};
+pub use plugin::{Health, Plugin};
+pub use registrar::Registrar;
 pub use session::{SessionHandle, SessionId, SessionInfo};
 pub use tasks::Tasks;

@@ -9,130 +9,15 @@ use partyline_protocol::RequestError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::hooks::DEFAULT_DEADLINE;
+use crate::host::{
+    CommandEntry, CommandHandler, Delegation, HookEntry, Namespace, OutletEntry,
+    PublishFilterEntry, Registrations,
+};
 use crate::services::Services;
 use crate::{
-    Audience, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandCx, CommandHandler,
-    OnFault, Outlet, Phase, PublishFilter, Qos, Scope,
+    Audience, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandCx, FilterOptions, Outlet,
+    Phase, PublishFilter, Qos, Scope,
 };
-
-/// A prefix of `$` topics that a plugin owns. The longest prefix decides; overlap without
-/// delegation keeps the broker from starting.
-#[derive(Debug, Clone)]
-pub struct Namespace {
-    /// Such as `$im/`, or one whole topic such as `$session`.
-    pub prefix: &'static str,
-}
-
-/// Leave for another plugin to own a part of one's namespace.
-#[derive(Debug, Clone)]
-pub struct Delegation {
-    /// The part, such as `$im/session/`.
-    pub prefix: &'static str,
-    /// The id of the plugin that may own it.
-    pub to: &'static str,
-}
-
-/// A command topic and what answers it.
-#[derive(Debug, Clone)]
-pub struct CommandEntry {
-    /// The topic.
-    pub topic: &'static str,
-    /// Where the reply goes when the request names no Response Topic.
-    pub reply_topic: &'static str,
-    /// The handler.
-    pub handler: CommandHandler,
-}
-
-/// A topic that the plugin delivers to sessions.
-#[derive(Clone)]
-pub struct OutletEntry {
-    /// The topic.
-    pub topic: &'static str,
-    /// Granted in the SUBACK and used for delivery, whatever was asked.
-    pub qos: Qos,
-    /// Who may subscribe.
-    pub audience: Audience,
-    /// Told of subscribers; `None` where the plugin need not know.
-    pub outlet: Option<Arc<dyn Outlet>>,
-}
-
-impl std::fmt::Debug for OutletEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OutletEntry")
-            .field("topic", &self.topic)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a filter may behave.
-#[derive(Debug, Clone, Copy)]
-pub struct FilterOptions {
-    /// The longest it may take.
-    pub deadline: Duration,
-    /// What decides when it faults.
-    pub on_fault: OnFault,
-}
-
-impl Default for FilterOptions {
-    fn default() -> Self {
-        Self {
-            deadline: DEFAULT_DEADLINE,
-            on_fault: OnFault::Deny,
-        }
-    }
-}
-
-/// A hook and how it may behave.
-pub struct HookEntry<H: ?Sized> {
-    /// Deadline and fault policy.
-    pub options: FilterOptions,
-    /// The hook.
-    pub hook: Arc<H>,
-}
-
-impl<H: ?Sized> Clone for HookEntry<H> {
-    fn clone(&self) -> Self {
-        Self {
-            options: self.options,
-            hook: Arc::clone(&self.hook),
-        }
-    }
-}
-
-/// A publish filter, with where it stands and what it sees.
-#[derive(Clone)]
-pub struct PublishFilterEntry {
-    /// Where it stands.
-    pub phase: Phase,
-    /// What it sees.
-    pub scope: Scope,
-    /// Deadline, policy and the hook.
-    pub entry: HookEntry<dyn PublishFilter>,
-}
-
-/// All that one plugin declared.
-#[derive(Default)]
-pub struct Registrations {
-    /// Owned namespaces.
-    pub namespaces: Vec<Namespace>,
-    /// Parts given to others.
-    pub delegations: Vec<Delegation>,
-    /// Commands.
-    pub commands: Vec<CommandEntry>,
-    /// Outlets.
-    pub outlets: Vec<OutletEntry>,
-    /// Authentication hooks.
-    pub authenticate: Vec<Arc<dyn Authenticate>>,
-    /// Publish access hooks.
-    pub authorize_publish: Vec<HookEntry<dyn AuthorizePublish>>,
-    /// Subscribe access hooks.
-    pub authorize_subscribe: Vec<HookEntry<dyn AuthorizeSubscribe>>,
-    /// Publish filters.
-    pub publish_filters: Vec<PublishFilterEntry>,
-    /// Services it cannot work without, with their names for the error.
-    pub requires: Vec<(TypeId, &'static str)>,
-}
 
 /// Takes a plugin's declarations.
 pub struct Registrar {
@@ -210,9 +95,11 @@ impl Registrar {
         self
     }
 
-    /// Decides who connections are.
+    /// Decides who connections are. It has the time of the CONNECT; a fault of it refuses the
+    /// CONNECT.
     pub fn authenticate(&mut self, hook: Arc<dyn Authenticate>) -> &mut Self {
-        self.declared.authenticate.push(hook);
+        let options = FilterOptions::default().deadline(Duration::MAX);
+        self.declared.authenticate.push(HookEntry { options, hook });
         self
     }
 

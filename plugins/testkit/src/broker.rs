@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::Context;
 use figment::Figment;
 use figment::providers::Serialized;
-use partyline_broker::{Addresses, Broker, BrokerConfig, StartError, TlsConfig};
+use partyline_broker::{Addresses, Broker, BrokerConfig, ChainDescription, StartError, TlsConfig};
 use partyline_plugin::database::Database;
+use partyline_plugin::host::PluginFactory;
 use partyline_plugin::services::Services;
-use partyline_plugin::{Clock, Plugin, PluginFactory};
+use partyline_plugin::{Clock, Plugin};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -122,6 +123,11 @@ impl TestBroker {
     /// The addresses that are bound.
     pub fn addresses(&self) -> Addresses {
         self.broker.addresses()
+    }
+
+    /// What packets meet, and how it fares.
+    pub fn describe(&self) -> ChainDescription {
+        self.broker.describe()
     }
 
     /// The database that the plugins use.

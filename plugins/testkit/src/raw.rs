@@ -56,6 +56,12 @@ impl Properties {
             .map(|(_, value)| value)
     }
 
+    /// Every property with this identifier, as on the wire.
+    pub fn all(&self, id: u8) -> impl Iterator<Item = &Bytes> {
+        let with_id = self.0.iter().filter(move |(one, _)| *one == id);
+        with_id.map(|(_, value)| value)
+    }
+
     /// The first property with this identifier, a string.
     pub fn text(&self, id: u8) -> Option<String> {
         decode::text(&mut self.get(id)?.clone()).ok()
@@ -100,7 +106,7 @@ impl Publish {
     }
 }
 
-/// A packet from the broker.
+/// A packet from the broker. One with reserved bits, a forbidden value or bytes too many is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packet {
@@ -168,6 +174,11 @@ impl RawClient {
             next_id: 0,
             waiting: VecDeque::new(),
         }
+    }
+
+    /// The protocol that it speaks.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Sends bytes as they are.
@@ -321,8 +332,17 @@ impl RawClient {
 
     /// SUBSCRIBE, and the codes of the SUBACK.
     pub async fn subscribe(&mut self, filters: &[(&str, u8)]) -> anyhow::Result<Vec<u8>> {
+        self.subscribe_with(filters, &[]).await
+    }
+
+    /// SUBSCRIBE with MQTT 5 properties, and the codes of the SUBACK.
+    pub async fn subscribe_with(
+        &mut self,
+        filters: &[(&str, u8)],
+        properties: &[Property],
+    ) -> anyhow::Result<Vec<u8>> {
         let id = self.take_id();
-        let mut body = self.with_id(id);
+        let mut body = self.with_id(id, properties);
         for (filter, options) in filters {
             encode::text(&mut body, filter);
             body.extend_from_slice(&[*options]);
@@ -338,7 +358,7 @@ impl RawClient {
     /// UNSUBSCRIBE, and the codes of the UNSUBACK (none before MQTT 5).
     pub async fn unsubscribe(&mut self, filters: &[&str]) -> anyhow::Result<Vec<u8>> {
         let id = self.take_id();
-        let mut body = self.with_id(id);
+        let mut body = self.with_id(id, &[]);
         for filter in filters {
             encode::text(&mut body, filter);
         }
@@ -420,10 +440,10 @@ impl RawClient {
         self.next_id
     }
 
-    fn with_id(&self, id: u16) -> BytesMut {
+    fn with_id(&self, id: u16, properties: &[Property]) -> BytesMut {
         let mut body = BytesMut::from(&id.to_be_bytes()[..]);
         if self.version == Version::V5 {
-            encode::properties(&mut body, &[]);
+            encode::properties(&mut body, properties);
         }
         body
     }

@@ -9,8 +9,8 @@ use partyline_testkit::{Backend, Packet, RawClient, Version};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::idle::ratio;
-use crate::process::cpu_ms;
+use crate::outcome::{float, micros_each};
+use crate::process::Cpu;
 
 #[derive(Debug, Args)]
 pub(crate) struct Chat {
@@ -58,7 +58,7 @@ impl Chat {
             pairs.push((sender, receiver, to));
         }
         let pid = server.pid().context("the server has ended")?;
-        let (began, cpu) = (Instant::now(), cpu_ms(pid)?);
+        let (began, cpu) = (Instant::now(), Cpu::of(pid)?);
         let mut work = JoinSet::new();
         let (count, window) = (self.messages, self.window);
         for (sender, receiver, to) in pairs {
@@ -74,7 +74,7 @@ impl Chat {
             }
         }
         let delivered = began.elapsed();
-        let messages = self.pairs * count;
+        let messages = (self.pairs * count) as u64;
         latencies.sort_unstable();
         let at = |share: usize| latencies.get(latencies.len() * share / 100).copied();
         println!(
@@ -82,11 +82,11 @@ impl Chat {
              sends_per_second={:.0} deliveries_per_second={:.0} ack_p50={:?} ack_p99={:?} \
              broker_cpu_us_each={:.0}",
             self.pairs,
-            ratio(messages as u64, 1) / acknowledged.as_secs_f64(),
-            ratio(messages as u64, 1) / delivered.as_secs_f64(),
+            float(messages) / acknowledged.as_secs_f64(),
+            float(messages) / delivered.as_secs_f64(),
             at(50).unwrap_or_default(),
             at(99).unwrap_or_default(),
-            ratio(cpu_ms(pid)?.saturating_sub(cpu), messages) * 1000.0,
+            micros_each(cpu.elapsed()?, messages),
         );
         server.discard().await
     }

@@ -1,5 +1,8 @@
 //! What a process uses, from `/proc`.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use anyhow::Context;
 
 /// Resident memory, bytes.
@@ -30,13 +33,36 @@ pub(crate) fn ensure_open_files(process: &str, wanted: usize) -> anyhow::Result<
     Ok(())
 }
 
-/// Processor time of user and system, milliseconds.
-pub(crate) fn cpu_ms(pid: u32) -> anyhow::Result<u64> {
-    /// `USER_HZ`: the unit of the times in `/proc`, 100 on every Linux.
-    const TICK_MS: u64 = 10;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("no fields")?;
-    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-    let mut next = || times.next().context("no times")?.context("no number");
-    Ok((next()? + next()?) * TICK_MS)
+/// The processor time of a process at one moment, by thread, to the nanosecond.
+#[derive(Debug)]
+pub(crate) struct Cpu {
+    pid: u32,
+    threads: HashMap<String, u64>,
+}
+
+impl Cpu {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
+        let ids = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .with_context(|| format!("process {pid} is gone"))?;
+        let mut threads = HashMap::new();
+        for thread in ids {
+            let thread = thread?;
+            let Ok(stat) = std::fs::read_to_string(thread.path().join("schedstat")) else {
+                // It has just ended.
+                continue;
+            };
+            let on_cpu = stat.split_whitespace().next().context("no time")?.parse()?;
+            threads.insert(thread.file_name().to_string_lossy().into_owned(), on_cpu);
+        }
+        Ok(Self { pid, threads })
+    }
+
+    /// What it has used since then. Threads that ended meanwhile are not counted.
+    pub(crate) fn elapsed(&self) -> anyhow::Result<Duration> {
+        let now = Self::of(self.pid)?;
+        let used = now.threads.iter().map(|(thread, time)| {
+            time.saturating_sub(self.threads.get(thread).copied().unwrap_or_default())
+        });
+        Ok(Duration::from_nanos(used.sum()))
+    }
 }

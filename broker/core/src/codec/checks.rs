@@ -9,6 +9,10 @@ const SUBSCRIBE: u8 = 8;
 const PINGREQ: u8 = 12;
 const DISCONNECT: u8 = 14;
 
+const MESSAGE_EXPIRY: u8 = 0x02;
+const SUBSCRIPTION_IDENTIFIER: u8 = 0x0b;
+const TOPIC_ALIAS: u8 = 0x23;
+
 /// Checks a packet's first byte and body before they are decoded.
 pub(super) fn check_raw(
     version: ProtocolVersion,
@@ -19,12 +23,14 @@ pub(super) fn check_raw(
     match first_byte >> 4 {
         // [MQTT-3.3.1-2]
         PUBLISH if first_byte & 0b0000_1110 == 0b0000_1000 => malformed("DUP on a QoS 0 PUBLISH"),
+        PUBLISH if version == ProtocolVersion::V5 => check_alias(first_byte, body),
         PINGREQ if !body.is_empty() => malformed("PINGREQ with a body"),
         DISCONNECT if version != ProtocolVersion::V5 && !body.is_empty() => {
             malformed("DISCONNECT with a body")
         }
         // [MQTT-3.8.3-4]: the library masks the reserved bits away.
         SUBSCRIBE if version != ProtocolVersion::V5 => check_subscribe_options(body),
+        SUBSCRIBE => check_subscription_id(body),
         _ => Ok(()),
     }
 }
@@ -41,6 +47,18 @@ fn check_subscribe_options(body: &[u8]) -> Result<(), FrameError> {
             return Err(FrameError::new(Reason::MalformedPacket, detail));
         }
         rest = tail;
+    }
+    Ok(())
+}
+
+/// MQTT 5 §3.8.2.1.2: the library calls a 0 malformed.
+fn check_subscription_id(body: &[u8]) -> Result<(), FrameError> {
+    let mut rest = body.get(2..).unwrap_or_default();
+    let section = take_properties(&mut rest).unwrap_or_default();
+    let value = find_property(section, SUBSCRIPTION_IDENTIFIER).and_then(|at| section.get(at));
+    if value == Some(&0) {
+        let detail = "subscription identifier 0";
+        return Err(FrameError::new(Reason::ProtocolError, detail));
     }
     Ok(())
 }
@@ -83,29 +101,57 @@ fn take_properties<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// Where the last byte of a Message Expiry Interval of 0 stands in the body of a PUBLISH.
 pub(super) fn zero_expiry_of_publish(first_byte: u8, body: &[u8]) -> Option<usize> {
+    zero_expiry(body, &mut from_properties(first_byte, body)?)
+}
+
+/// The body of a PUBLISH from its property section on.
+fn from_properties(first_byte: u8, body: &[u8]) -> Option<&[u8]> {
     let mut rest = body;
     skip_field(&mut rest)?;
-    if first_byte & 0b0110 != 0 {
-        rest = rest.get(2..)?;
+    let id = if first_byte & 0b0110 == 0 { 0 } else { 2 };
+    rest.get(id..)
+}
+
+/// MQTT 5 §3.3.2.3.4: the library calls a 0 malformed.
+fn check_alias(first_byte: u8, body: &[u8]) -> Result<(), FrameError> {
+    let mut rest = from_properties(first_byte, body).unwrap_or_default();
+    let section = take_properties(&mut rest).unwrap_or_default();
+    let value = find_property(section, TOPIC_ALIAS).and_then(|at| section.get(at..));
+    if value.is_some_and(|value| value.starts_with(&[0; 2])) {
+        let detail = "topic alias 0";
+        return Err(FrameError::new(Reason::TopicAliasInvalid, detail));
     }
-    zero_expiry(body, &mut rest)
+    Ok(())
 }
 
 /// The same for the property section that `rest`, the end of `body`, begins with.
 fn zero_expiry(body: &[u8], rest: &mut &[u8]) -> Option<usize> {
     let section = take_properties(rest)?;
+    let at = find_property(section, MESSAGE_EXPIRY)?;
     let begin = body.len() - rest.len() - section.len();
+    let zero = section.get(at..)?.starts_with(&[0; 4]);
+    zero.then_some(begin + at + 3)
+}
+
+/// Where in the section the value of a property begins; of those that PUBLISH, a will and
+/// SUBSCRIBE have.
+fn find_property(section: &[u8], wanted: u8) -> Option<usize> {
     let mut at = 0;
     loop {
+        let id = *section.get(at)?;
         let value = section.get(at + 1..)?;
-        let length = match section.get(at)? {
-            0x02 => return value.starts_with(&[0; 4]).then_some(begin + at + 4),
+        if id == wanted {
+            return Some(at + 1);
+        }
+        let length = match id {
             0x01 => 1,
-            0x23 => 2,
-            0x18 => 4,
+            TOPIC_ALIAS => 2,
+            MESSAGE_EXPIRY | 0x18 => 4,
             0x03 | 0x08 | 0x09 => fields_len(value, 1)?,
             0x26 => fields_len(value, 2)?,
-            0x0b => value.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1,
+            SUBSCRIPTION_IDENTIFIER => {
+                value.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1
+            }
             // The library refuses it.
             _ => return None,
         };

@@ -201,7 +201,6 @@ fn from_v3(packet: v3::Packet) -> Result<Packet, FrameError> {
             topic_filters,
         } => Packet::Subscribe(Subscribe {
             id: packet_id.get(),
-            has_subscription_id: false,
             filters: topic_filters
                 .into_iter()
                 .map(|(filter, qos)| {
@@ -210,6 +209,7 @@ fn from_v3(packet: v3::Packet) -> Result<Packet, FrameError> {
                         no_local: false,
                         retain_as_published: false,
                         retain_handling: RetainHandling::Always,
+                        subscription_id: None,
                     };
                     Ok((text(&filter)?, options))
                 })
@@ -254,7 +254,6 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, FrameError> {
         },
         v5::Packet::Subscribe(subscribe) => Packet::Subscribe(Subscribe {
             id: subscribe.packet_id.get(),
-            has_subscription_id: subscribe.id.is_some(),
             filters: subscribe
                 .topic_filters
                 .into_iter()
@@ -269,6 +268,7 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, FrameError> {
                         no_local: options.no_local,
                         retain_as_published: options.retain_as_published,
                         retain_handling,
+                        subscription_id: subscribe.id,
                     };
                     Ok((text(&filter)?, options))
                 })
@@ -301,9 +301,9 @@ fn publish_in(publish: WirePublish) -> Result<Publish, FrameError> {
     let (alias, identifier) = publish
         .properties
         .as_ref()
-        .map_or((false, false), |properties| {
+        .map_or((None, false), |properties| {
             (
-                properties.topic_alias.is_some(),
+                properties.topic_alias,
                 !properties.subscription_ids.is_empty(),
             )
         });
@@ -313,7 +313,7 @@ fn publish_in(publish: WirePublish) -> Result<Publish, FrameError> {
         qos: qos_in(publish.qos),
         retain: publish.retain,
         id: publish.packet_id.map_or(0, NonZeroU16::get),
-        has_topic_alias: alias,
+        topic_alias: alias,
         has_subscription_id: identifier,
         properties: publish
             .properties
@@ -355,6 +355,7 @@ fn connect_v3(connect: v3::Connect, version: ProtocolVersion) -> Result<Connect,
         session_expiry: if connect.clean_session { 0 } else { u32::MAX },
         receive_maximum: u16::MAX,
         max_packet_size: None,
+        topic_alias_maximum: 0,
         request_problem_information: true,
         has_auth_method: false,
         user_properties: Vec::new(),
@@ -378,6 +379,7 @@ fn connect_v5(connect: v5::Connect, clean_start: bool) -> Result<Connect, FrameE
         session_expiry: connect.session_expiry_interval_secs,
         receive_maximum: connect.receive_max.map_or(u16::MAX, NonZeroU16::get),
         max_packet_size: connect.max_packet_size.map(Into::into),
+        topic_alias_maximum: connect.topic_alias_max,
         request_problem_information: connect.request_problem_info,
         has_auth_method: connect.auth_method.is_some(),
         user_properties: pairs(&connect.user_properties)?,

@@ -7,6 +7,7 @@ use partyline_plugin::{ProtocolVersion, Qos, Reason};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
 
+use super::publish::length_len;
 use super::{Codec, Inner, qos_out};
 use crate::packet::ConnAck;
 
@@ -40,9 +41,8 @@ impl Codec {
                     receive_max: NonZeroU16::new(connack.receive_maximum)
                         .unwrap_or(NonZeroU16::MIN),
                     max_packet_size: Some(connack.max_packet_size),
+                    topic_alias_max: connack.topic_alias_maximum,
                     assigned_client_id: connack.assigned_client_id.map(Into::into),
-                    subscription_identifiers_available: false,
-                    shared_subscription_available: false,
                     server_keepalive_sec: connack.server_keep_alive,
                     user_properties: connack
                         .user_properties
@@ -268,13 +268,7 @@ impl Codec {
 pub(crate) fn answer_len(codes: usize) -> usize {
     // The packet id and an empty property section.
     let length = 3 + codes;
-    let length_bytes = match length {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        _ => 4,
-    };
-    1 + length_bytes + length
+    1 + length_len(length) + length
 }
 
 /// PUBREL with success, which has the same bytes in every version.

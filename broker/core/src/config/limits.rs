@@ -11,6 +11,8 @@ pub struct LimitsConfig {
     pub topic_bytes: usize,
     /// Most levels of a topic.
     pub topic_levels: usize,
+    /// Topic aliases of a connection, each way (MQTT 5); 0 = none.
+    pub topic_aliases: u16,
     /// Subscriptions of a session.
     pub subscriptions: usize,
     /// Sessions of an app that wait for their client. One more ends with its connection.
@@ -42,6 +44,7 @@ impl Default for LimitsConfig {
             packet_bytes: 256 * 1024,
             topic_bytes: 1024,
             topic_levels: 32,
+            topic_aliases: 16,
             subscriptions: 1024,
             detached_sessions: 100_000,
             in_flight: 100,

@@ -1,14 +1,14 @@
 //! Who may subscribe to what, and the outlets that listen under `$`.
 
+use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use partyline_plugin::host::OutletEntry;
 use partyline_plugin::protocol::TopicFilter;
-use partyline_plugin::{
-    AccessVerdict, Audience, OutletEntry, Qos, Reason, Role, SessionInfo, SubscribeRequest,
-};
+use partyline_plugin::{AccessVerdict, Audience, Qos, Reason, Role, SessionInfo, SubscribeRequest};
 
 use super::Connection;
 use crate::plugins::{Faulted, HookTable};
@@ -38,7 +38,7 @@ pub(crate) fn covered_outlets(hooks: &HookTable, attachment: &Attachment) -> Vec
     let mut covered: Vec<usize> = listening
         .filters
         .iter()
-        .flat_map(|filter| heard(hooks, filter, role).map(|(place, _)| place))
+        .flat_map(|(filter, _)| heard(hooks, filter, role).map(|(place, _)| place))
         .collect();
     covered.sort_unstable();
     covered.dedup();
@@ -65,14 +65,19 @@ impl Refused {
 }
 
 impl HookTable {
-    /// Whether a session may subscribe to a plain filter; denied unless a plugin allows it.
+    /// Whether a session may subscribe to a plain filter, which may be shared; denied unless a plugin
+    /// allows it.
     pub(crate) async fn may_subscribe(
         &self,
         info: &SessionInfo,
         filter: &TopicFilter,
         qos: Qos,
     ) -> Result<(), Refused> {
-        let request = SubscribeRequest::new(filter.clone(), None, qos);
+        let (share, filter) = match filter.share() {
+            Ok(Some((share, topics))) => (Some(share.into()), topics),
+            _ => (None, filter.clone()),
+        };
+        let request = SubscribeRequest::new(filter, share, qos);
         match self.authorize_subscribe(info, &request).await {
             Ok(AccessVerdict::Allow) => Ok(()),
             Ok(AccessVerdict::Next) => Err(Refused::Denied(Reason::NotAuthorized)),
@@ -84,7 +89,11 @@ impl HookTable {
 
 impl Connection {
     /// Grants a filter under `$` if it covers any outlet that this session may hear.
-    pub(super) fn grant_outlets(&self, filter: &TopicFilter) -> Result<Qos, Reason> {
+    pub(super) fn grant_outlets(
+        &self,
+        filter: &TopicFilter,
+        id: Option<NonZeroU32>,
+    ) -> Result<Qos, Reason> {
         let hooks = self.kernel.hooks.load();
         let role = self.attachment.info.load().principal.role;
         let qos = heard(&hooks, filter, role)
@@ -92,11 +101,14 @@ impl Connection {
             .max();
         let qos = qos.ok_or(Reason::NotAuthorized)?;
         let mut listening = self.attachment.listening.lock();
-        if !listening.filters.contains(filter) {
+        let place = listening.filters.iter().position(|(one, _)| one == filter);
+        if let Some((_, present)) = place.and_then(|at| listening.filters.get_mut(at)) {
+            *present = id;
+        } else {
             if listening.filters.len() >= self.kernel.config.limits.subscriptions {
                 return Err(Reason::QuotaExceeded);
             }
-            listening.filters.push(filter.clone());
+            listening.filters.push((filter.clone(), id));
         }
         Ok(qos)
     }
@@ -116,7 +128,7 @@ impl Connection {
         let existed = {
             let mut listening = self.attachment.listening.lock();
             let before = listening.filters.len();
-            listening.filters.retain(|one| one != filter);
+            listening.filters.retain(|(one, _)| one != filter);
             listening.filters.len() < before
         };
         if existed {

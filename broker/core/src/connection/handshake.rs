@@ -13,6 +13,7 @@ use partyline_plugin::{ConnectRefusal, ProtocolVersion, Qos, Reason};
 use tokio::time::{Instant, timeout_at};
 
 use self::decision::{Admitted, Greeting, Terms, decide};
+use super::aliases::TopicAliases;
 use super::pending::Pending;
 use super::wire::{Wire, part, poll_read};
 use super::{Connection, FLUSH_TIME, QUEUE_WATER};
@@ -20,7 +21,7 @@ use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::metrics::NoConnect;
 use crate::packet::{ConnAck, Connect};
-use crate::session::{Attached, Attachment, Detach, Fill, Pace, Session};
+use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Session};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -217,6 +218,7 @@ fn admit(
             session_expiry: (terms.expiry != connect.session_expiry).then_some(terms.expiry),
             receive_maximum: limits.in_flight,
             max_packet_size: limits.packet_bytes,
+            topic_alias_maximum: limits.topic_aliases,
             assigned_client_id: greeting.assigned.then(|| client_id.to_string()),
             server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
             user_properties: greeting.connack_properties,
@@ -250,5 +252,7 @@ fn admit(
         attachment,
         wire,
         pending: Pending::new(limits.in_flight, limits.command_timeout),
+        aliases: TopicAliases::default(),
+        aliases_out: Aliases::new(connect.topic_alias_maximum.min(limits.topic_aliases)),
     }
 }

@@ -25,37 +25,24 @@ pub(super) struct Receipt {
 
 impl Connection {
     pub(super) async fn on_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
-        if publish.has_topic_alias {
-            let detail = "topic alias above the Topic Alias Maximum, which is 0";
-            return Err(ProtocolError::new(Reason::TopicAliasInvalid, detail));
-        }
         if publish.has_subscription_id {
             let detail = "subscription identifier from a client";
             return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
-        if publish.topic.is_empty() {
-            let detail = "neither a topic nor a topic alias";
-            return Err(ProtocolError::new(Reason::ProtocolError, detail));
-        }
+        let limits = &self.kernel.config.limits;
+        let (alias, max) = (publish.topic_alias, limits.topic_aliases);
+        let topic = self
+            .aliases
+            .resolve(&publish.topic, alias, max, &limits.topic())?;
         let (id, qos) = (publish.id, publish.qos);
         let mut work = None;
         if qos == Qos::ExactlyOnce {
-            work = self.receive(&publish)?;
+            work = self.receive(&publish, &topic)?;
             if work.is_none() {
                 return Ok(());
             }
         }
         let receipt = Receipt { id, qos, work };
-        let limits = self.kernel.config.limits.topic();
-        let topic = match TopicName::parse(&publish.topic, &limits) {
-            Ok(topic) => topic,
-            Err(error) => {
-                return Err(ProtocolError::new(
-                    Reason::TopicNameInvalid,
-                    error.to_string(),
-                ));
-            }
-        };
         if let Some(properties) = &publish.properties
             && !topic.is_reserved()
         {
@@ -77,9 +64,9 @@ impl Connection {
                 self.route(message).await
             }
             Verdict::Consume => Reason::Success,
-            Verdict::Reject(reason) => reason,
-            Verdict::Disconnect(reason) => {
-                return Err(ProtocolError::new(reason, "refused by a plugin"));
+            Verdict::Reject(refusal) => refusal.reason,
+            Verdict::Disconnect(refusal) => {
+                return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
             }
         };
         self.finish_publish(receipt, reason);
@@ -89,7 +76,11 @@ impl Connection {
     /// The work that a QoS 2 message makes; none if it has come before, since it is not handled
     /// again ([MQTT-4.3.3-10]). QoS 1 needs no bound here: while its acknowledgements wait, nothing
     /// is read.
-    fn receive(&mut self, publish: &Publish) -> Result<Option<InWork>, ProtocolError> {
+    fn receive(
+        &mut self,
+        publish: &Publish,
+        topic: &TopicName,
+    ) -> Result<Option<InWork>, ProtocolError> {
         let (id, qos) = (publish.id, publish.qos);
         if self.pending.has_qos2(id) {
             return Ok(None);
@@ -102,7 +93,7 @@ impl Connection {
         match self.session.receive(id, limit) {
             Arrival::New(work) => return Ok(Some(work)),
             Arrival::InWork(slot) => {
-                let reply = self.reply_of(&publish.topic, publish.properties.as_deref());
+                let reply = self.reply_of(topic.as_str(), publish.properties.as_deref());
                 self.pending.running(id, qos, slot, reply);
             }
             Arrival::Done => self.pending.done(id, qos, Reason::Success),

@@ -8,21 +8,23 @@ use partyline_plugin::{Qos, Reason};
 use super::{Connection, Refused};
 use crate::codec::answer_len;
 use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::session::SHARE;
 
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
-        if subscribe.has_subscription_id {
-            let reason = Reason::SubscriptionIdentifiersNotSupported;
-            return Err(ProtocolError::new(
-                reason,
-                "subscription identifiers are not available",
-            ));
-        }
         if subscribe.filters.is_empty() {
             return Err(ProtocolError::new(
                 Reason::ProtocolError,
                 "SUBSCRIBE without a filter",
             ));
+        }
+        // [MQTT-3.8.3-4]
+        let both = |(filter, options): &(Box<str>, SubscribeOptions)| {
+            options.no_local && filter.starts_with(SHARE)
+        };
+        if subscribe.filters.iter().any(both) {
+            let detail = "No Local on a shared subscription";
+            return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
         self.check_answer(subscribe.filters.len())?;
         // Where a filter is repeated, the last one stands, as in a sequence of packets.
@@ -63,11 +65,13 @@ impl Connection {
     ) -> Result<(Qos, Option<TopicFilter>), Reason> {
         let limits = self.kernel.config.limits.topic();
         let filter = TopicFilter::parse(filter, &limits).map_err(|_| Reason::TopicFilterInvalid)?;
-        if filter.as_str().starts_with("$share/") {
+        let share = filter.share().map_err(|_| Reason::TopicFilterInvalid)?;
+        let shared = share.is_some();
+        if share.is_some_and(|(_, topics)| topics.as_str().starts_with('$')) {
             return Err(Reason::SharedSubscriptionsNotSupported);
         }
-        if filter.as_str().starts_with('$') {
-            let qos = self.grant_outlets(&filter)?;
+        if !shared && filter.as_str().starts_with('$') {
+            let qos = self.grant_outlets(&filter, options.subscription_id)?;
             return Ok((qos, Some(filter)));
         }
         let (new, count) = {
@@ -79,13 +83,14 @@ impl Connection {
         }
         let hooks = self.kernel.hooks.load_full();
         let mut state = loop {
+            let access = self.kernel.access();
             let info = self.info();
             let may = hooks.may_subscribe(&info, &filter, options.qos).await;
             may.map_err(Refused::reason)?;
             let state = self.held().ok_or(Reason::UnspecifiedError)?;
-            // A login that came while the hooks decided has authorized again what was saved by
-            // then. This was not, so they decide again.
-            if self.attachment.info.load().login == info.login {
+            // A login, or a change of rules, that came while the hooks decided has authorized again
+            // what was saved by then. This was not, so they decide again.
+            if self.attachment.info.load().login == info.login && self.kernel.access() == access {
                 break state;
             }
         };
@@ -102,8 +107,9 @@ impl Connection {
             RetainHandling::IfNew => new,
             RetainHandling::Never => false,
         };
-        if wants_retained {
-            state.owed.add(space.retained.search(filter), options.qos);
+        // A shared one gets none (MQTT 5 §4.8.2).
+        if wants_retained && !shared {
+            state.owed.add(space.retained.search(filter), options);
         }
         Ok((options.qos, None))
     }
@@ -137,7 +143,7 @@ impl Connection {
         let Ok(filter) = TopicFilter::parse(filter, &self.kernel.config.limits.topic()) else {
             return Reason::TopicFilterInvalid;
         };
-        let existed = if filter.as_str().starts_with('$') {
+        let existed = if filter.as_str().starts_with('$') && !filter.as_str().starts_with(SHARE) {
             self.leave_outlets(&filter).await
         } else {
             // Under the lock, so that the router says what the session does, also when another

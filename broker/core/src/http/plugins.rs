@@ -1,4 +1,4 @@
-//! `/v1/plugins`: which there are, and the routes of their own.
+//! `/v1/plugins`: which there are, what they do to packets, and the routes of their own.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -18,10 +18,11 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::kernel::Kernel;
-use crate::plugins::{HealthCheck, Host, HostError};
+use crate::plugins::{ChainDescription, HealthCheck, Host, HostError};
 
 /// Where they stand.
 const ROOT: &str = "/v1/plugins";
+const CHAIN: &str = "/v1/plugins/chain";
 /// Ids whose place under [`ROOT`] is the broker's own.
 const RESERVED: [&str; 1] = ["chain"];
 
@@ -32,7 +33,9 @@ pub(super) fn routes(
 ) -> Result<Router, HostError> {
     let mut all = Router::new()
         .route(ROOT, get(list))
-        .with_state(health.clone());
+        .with_state(health.clone())
+        .route(CHAIN, get(chain))
+        .with_state(Arc::clone(kernel));
     for (plugin, routes) in host.routes()? {
         if !is_segment(plugin) || RESERVED.contains(&plugin) {
             let why = format!("{ROOT}/{plugin} cannot be theirs");
@@ -92,6 +95,11 @@ fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let owned = || panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(owned).unwrap_or("a panic without words")
+}
+
+/// What packets meet, in order, and how it fares.
+async fn chain(State(kernel): State<Arc<Kernel>>) -> Json<ChainDescription> {
+    Json(kernel.describe())
 }
 
 /// Each plugin and whether it can work.

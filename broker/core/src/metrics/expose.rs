@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::{ListenerKind, NoConnect};
+use super::{ListenerKind, NoConnect, hooks};
 use crate::kernel::Kernel;
 
 /// Before every name of the kernel.
@@ -187,7 +187,8 @@ impl Collector for Exposition {
             "database_write_queue",
             "Transactions that run or wait their turn",
             self.database.unfinished_writes() as u64,
-        )
+        )?;
+        hooks::encode(&mut page, &kernel.describe())
     }
 }
 
@@ -219,7 +220,7 @@ impl Page<'_> {
     }
 
     /// One counter for each value of a label.
-    fn counters<L: AsRef<str>>(
+    pub(super) fn counters<L: AsRef<str>>(
         &mut self,
         name: &str,
         help: &str,
@@ -237,7 +238,7 @@ impl Page<'_> {
     }
 
     /// One gauge for each value of a label.
-    fn gauges<'v>(
+    pub(super) fn gauges<'v>(
         &mut self,
         name: &str,
         help: &str,

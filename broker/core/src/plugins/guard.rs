@@ -1,61 +1,56 @@
 //! Around every filter call: a panic guard, a deadline, a breaker, and the policy on faults.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use parking_lot::Mutex;
-use partyline_plugin::{HookEntry, HookResult, OnFault};
+use partyline_plugin::host::HookEntry;
+use partyline_plugin::{HookError, HookResult, OnFault, Phase};
 use tokio::time::Instant;
 
-/// Faults within [`BREAKER_WINDOW`] that open the breaker.
-const BREAKER_FAULTS: u32 = 5;
-const BREAKER_WINDOW: Duration = Duration::from_secs(30);
+use super::breaker::Breaker;
+use super::description::HookDescription;
+use super::stats::{Stats, count};
 
-/// A hook with its plugin's name and its breaker.
+/// A hook with its plugin's name, its breaker and its counters.
 pub(super) struct Guarded<H: ?Sized> {
     pub(super) plugin: &'static str,
     pub(super) entry: HookEntry<H>,
-    breaker: Mutex<Breaker>,
-}
-
-#[derive(Default)]
-struct Breaker {
-    faults: u32,
-    since: Option<Instant>,
-}
-
-impl Breaker {
-    fn fault(&mut self) {
-        let now = Instant::now();
-        if self.since.is_none_or(|since| now - since > BREAKER_WINDOW) {
-            *self = Self {
-                faults: 0,
-                since: Some(now),
-            };
-        }
-        self.faults += 1;
-    }
-
-    fn is_open(&self) -> bool {
-        self.faults >= BREAKER_FAULTS
-            && self
-                .since
-                .is_some_and(|since| since.elapsed() <= BREAKER_WINDOW)
-    }
+    breaker: Breaker,
+    stats: Stats,
 }
 
 /// A hook could not decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Faulted;
 
+/// How a call ended.
+enum Ended<V> {
+    Verdict(V),
+    Error(HookError),
+    Panic,
+    Late,
+}
+
+impl<V> From<Result<HookResult<V>, Box<dyn Any + Send>>> for Ended<V> {
+    fn from(result: Result<HookResult<V>, Box<dyn Any + Send>>) -> Self {
+        match result {
+            Ok(Ok(verdict)) => Self::Verdict(verdict),
+            Ok(Err(error)) => Self::Error(error),
+            Err(_) => Self::Panic,
+        }
+    }
+}
+
 impl<H: ?Sized> Guarded<H> {
     pub(super) fn new(plugin: &'static str, entry: HookEntry<H>) -> Self {
         Self {
             plugin,
             entry,
-            breaker: Mutex::default(),
+            breaker: Breaker::default(),
+            stats: Stats::default(),
         }
     }
 
@@ -69,26 +64,88 @@ impl<H: ?Sized> Guarded<H> {
         &self,
         call: impl Future<Output = HookResult<V>>,
     ) -> Result<V, Faulted> {
-        if self.breaker.lock().is_open() {
+        if !self.admits() {
             return Err(Faulted);
         }
+        let began = Instant::now();
         let mut call = std::pin::pin!(AssertUnwindSafe(call).catch_unwind());
         // Most hooks are ready at once: only for those that wait is a timer set.
         let first = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
         let ended = match first {
-            Poll::Ready(ended) => Ok(ended),
-            Poll::Pending => tokio::time::timeout(self.entry.options.deadline, call).await,
+            Poll::Ready(ended) => ended.into(),
+            Poll::Pending => match tokio::time::timeout(self.entry.options.deadline, call).await {
+                Ok(ended) => ended.into(),
+                Err(_) => Ended::Late,
+            },
         };
+        self.settle(began.elapsed(), ended)
+    }
+
+    fn admits(&self) -> bool {
+        let admits = self.breaker.admits();
+        if !admits {
+            count(&self.stats.withheld);
+        }
+        admits
+    }
+
+    fn settle<V>(&self, took: Duration, ended: Ended<V>) -> Result<V, Faulted> {
+        self.stats.took(took);
         match ended {
-            Ok(Ok(Ok(verdict))) => return Ok(verdict),
-            Ok(Ok(Err(error))) => {
+            Ended::Verdict(verdict) => {
+                self.breaker.well();
+                return Ok(verdict);
+            }
+            Ended::Error(error) => {
+                count(&self.stats.errors);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(plugin = self.plugin, ?cause, "a hook failed");
             }
-            Ok(Err(_)) => tracing::error!(plugin = self.plugin, "a hook panicked"),
-            Err(_) => tracing::warn!(plugin = self.plugin, "a hook missed its deadline"),
+            Ended::Panic => {
+                count(&self.stats.panics);
+                tracing::error!(plugin = self.plugin, "a hook panicked");
+            }
+            Ended::Late => {
+                count(&self.stats.timeouts);
+                tracing::warn!(plugin = self.plugin, "a hook missed its deadline");
+            }
         }
-        self.breaker.lock().fault();
+        if self.breaker.fault() {
+            tracing::error!(
+                plugin = self.plugin,
+                "a hook faulted too often and is not called for a while"
+            );
+        }
         Err(Faulted)
+    }
+
+    pub(super) fn describe(
+        &self,
+        point: &'static str,
+        phase: Option<Phase>,
+        scope: Option<String>,
+    ) -> HookDescription {
+        let deadline = self.entry.options.deadline;
+        HookDescription {
+            point,
+            plugin: self.plugin,
+            phase: phase.map(name_of),
+            scope,
+            deadline_ms: (deadline != Duration::MAX)
+                .then(|| u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)),
+            on_fault: if self.is_skipped() { "skip" } else { "deny" },
+            breaker_open: self.breaker.is_open(),
+            counts: self.stats.read(),
+        }
+    }
+}
+
+fn name_of(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Rewrite => "rewrite",
+        Phase::Authorize => "authorize",
+        Phase::Validate => "validate",
+        Phase::Transform => "transform",
+        Phase::Handle => "handle",
     }
 }

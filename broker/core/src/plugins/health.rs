@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use partyline_plugin::Health;
 use partyline_plugin::database::Database;
-use partyline_plugin::{DynPlugin, Health};
+use partyline_plugin::host::DynPlugin;
 
 /// The longest that one answer is waited for. Load balancers ask often and are impatient.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,22 +1,23 @@
 //! All hooks, commands and outlets, in the order in which packets meet them.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
-use futures_util::FutureExt;
+use partyline_plugin::host::{CommandEntry, OutletEntry, Registrations};
 use partyline_plugin::{
-    AccessVerdict, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandEntry,
-    ConnectRefusal, ConnectRequest, Message, OutletEntry, Phase, PublishFilter, Reason,
-    Registrations, Scope, SessionInfo, SubscribeRequest, Verdict,
+    AccessVerdict, Audience, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
+    ConnectRefusal, ConnectRequest, Message, Phase, PublishFilter, Reason, Scope, SessionInfo,
+    SubscribeRequest, Verdict,
 };
 
+use super::description::{
+    ChainDescription, CommandDescription, HookDescription, NamespaceDescription, OutletDescription,
+};
 use super::guard::{Faulted, Guarded};
 
 /// Built once from what the plugins declared. A message that no hook wants pays nothing for hooks.
 #[derive(Default)]
 pub(crate) struct HookTable {
-    authenticate: Vec<(&'static str, Arc<dyn Authenticate>)>,
+    authenticate: Vec<Guarded<dyn Authenticate>>,
     authorize_publish: Vec<Guarded<dyn AuthorizePublish>>,
     authorize_subscribe: Vec<Guarded<dyn AuthorizeSubscribe>>,
     publish: Vec<(Phase, Scope, Guarded<dyn PublishFilter>)>,
@@ -24,6 +25,16 @@ pub(crate) struct HookTable {
     /// Prefix of a namespace and the reply topic of its commands.
     replies: Vec<(&'static str, &'static str)>,
     outlets: Vec<OutletEntry>,
+    /// What is told of commands, outlets and namespaces.
+    declared: Declared,
+}
+
+/// In the order of the plugins.
+#[derive(Debug, Default)]
+struct Declared {
+    namespaces: Vec<NamespaceDescription>,
+    commands: Vec<CommandDescription>,
+    outlets: Vec<OutletDescription>,
 }
 
 impl std::fmt::Debug for HookTable {
@@ -42,17 +53,19 @@ impl HookTable {
     pub(super) fn new(declared: Vec<(&'static str, Registrations)>) -> Self {
         let mut table = Self::default();
         for (plugin, declared) in declared {
+            table.declared.add(plugin, &declared);
+            let hooks = declared.authenticate.into_iter();
             table
                 .authenticate
-                .extend(declared.authenticate.into_iter().map(|h| (plugin, h)));
-            let guarded = declared.authorize_publish.into_iter();
+                .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
+            let hooks = declared.authorize_publish.into_iter();
             table
                 .authorize_publish
-                .extend(guarded.map(|entry| Guarded::new(plugin, entry)));
-            let guarded = declared.authorize_subscribe.into_iter();
+                .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
+            let hooks = declared.authorize_subscribe.into_iter();
             table
                 .authorize_subscribe
-                .extend(guarded.map(|entry| Guarded::new(plugin, entry)));
+                .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
             table
                 .publish
                 .extend(declared.publish_filters.into_iter().map(|filter| {
@@ -77,42 +90,37 @@ impl HookTable {
         table
     }
 
-    /// The chain in words, for the log.
-    pub(super) fn describe(&self) -> String {
-        let names = |names: Vec<&str>| {
-            if names.is_empty() {
-                "-".to_owned()
-            } else {
-                names.join(" > ")
-            }
-        };
-        format!(
-            "authenticate: {}; publish filters: {}; authorize publish: {}; authorize subscribe: {}",
-            names(
-                self.authenticate
-                    .iter()
-                    .map(|(plugin, _)| *plugin)
-                    .collect()
-            ),
-            names(
-                self.publish
-                    .iter()
-                    .map(|(_, _, hook)| hook.plugin)
-                    .collect()
-            ),
-            names(
-                self.authorize_publish
-                    .iter()
-                    .map(|hook| hook.plugin)
-                    .collect()
-            ),
-            names(
-                self.authorize_subscribe
-                    .iter()
-                    .map(|hook| hook.plugin)
-                    .collect()
-            ),
-        )
+    /// All of it, in the order of calls; the observers are not known here.
+    pub(crate) fn describe(&self) -> ChainDescription {
+        let publish = self.publish.iter().map(|(phase, scope, hook)| {
+            let scope = match scope {
+                Scope::Prefix(prefix) => format!("{prefix}…"),
+                _ => "all but $".to_owned(),
+            };
+            (*phase, hook.describe("publish", Some(*phase), Some(scope)))
+        });
+        let access = self.authorize_publish.iter().map(|hook| {
+            let phase = Phase::Authorize;
+            let hook = hook.describe("authorize_publish", Some(phase), None);
+            (phase, hook)
+        });
+        let mut on_publish: Vec<(Phase, HookDescription)> = access.chain(publish).collect();
+        on_publish.sort_by_key(|(phase, _)| *phase);
+        let authenticate = self.authenticate.iter();
+        let authenticate = authenticate.map(|hook| hook.describe("authenticate", None, None));
+        let subscribe = self.authorize_subscribe.iter();
+        let subscribe = subscribe
+            .map(|hook| hook.describe("authorize_subscribe", Some(Phase::Authorize), None));
+        ChainDescription {
+            hooks: authenticate
+                .chain(on_publish.into_iter().map(|(_, hook)| hook))
+                .chain(subscribe)
+                .collect(),
+            observers: Vec::new(),
+            namespaces: self.declared.namespaces.clone(),
+            commands: self.declared.commands.clone(),
+            outlets: self.declared.outlets.clone(),
+        }
     }
 
     pub(crate) fn outlets(&self) -> &[OutletEntry] {
@@ -146,20 +154,11 @@ impl HookTable {
     }
 
     pub(crate) async fn authenticate(&self, request: &ConnectRequest) -> AuthVerdict {
-        for (plugin, hook) in &self.authenticate {
-            let verdict = AssertUnwindSafe(hook.authenticate(request))
-                .catch_unwind()
-                .await;
-            match verdict {
-                Ok(Ok(AuthVerdict::Next)) => {}
-                Ok(Ok(verdict)) => return verdict,
-                Ok(Err(error)) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(plugin, ?cause, "authentication failed");
-                    return AuthVerdict::Deny(ConnectRefusal::new(Reason::ServerUnavailable));
-                }
-                Err(_) => {
-                    tracing::error!(plugin, "authentication panicked");
+        for hook in &self.authenticate {
+            match hook.call(hook.entry.hook.authenticate(request)).await {
+                Ok(AuthVerdict::Next) => {}
+                Ok(verdict) => return verdict,
+                Err(Faulted) => {
                     return AuthVerdict::Deny(ConnectRefusal::new(Reason::ServerUnavailable));
                 }
             }
@@ -221,8 +220,8 @@ impl HookTable {
         if !message.topic.as_str().starts_with('$') {
             match self.authorize_publish(info, message).await {
                 AccessVerdict::Allow => {}
-                AccessVerdict::Next => return Verdict::Reject(Reason::NotAuthorized),
-                AccessVerdict::Deny(reason) => return Verdict::Reject(reason),
+                AccessVerdict::Next => return Verdict::reject(Reason::NotAuthorized),
+                AccessVerdict::Deny(reason) => return Verdict::reject(reason),
             }
         }
         self.run(rest, info, message).await
@@ -247,7 +246,7 @@ impl HookTable {
             let Ok(verdict) = hook.call(call).await else {
                 // A filter that is passed over leaves nothing half done.
                 let Some(before) = before else {
-                    return Verdict::Reject(Reason::ImplementationSpecificError);
+                    return Verdict::reject(Reason::ImplementationSpecificError);
                 };
                 *message = before;
                 continue;
@@ -262,5 +261,32 @@ impl HookTable {
             }
         }
         Verdict::Next
+    }
+}
+
+impl Declared {
+    fn add(&mut self, plugin: &'static str, declared: &Registrations) {
+        let namespaces = declared.namespaces.iter();
+        self.namespaces
+            .extend(namespaces.map(|one| NamespaceDescription {
+                prefix: one.prefix,
+                plugin,
+            }));
+        let commands = declared.commands.iter();
+        self.commands.extend(commands.map(|one| CommandDescription {
+            topic: one.topic,
+            reply_topic: one.reply_topic,
+            plugin,
+        }));
+        let outlets = declared.outlets.iter();
+        self.outlets.extend(outlets.map(|one| OutletDescription {
+            topic: one.topic,
+            qos: one.qos.level(),
+            audience: match one.audience {
+                Audience::Devices => "devices",
+                Audience::Servers => "servers",
+            },
+            plugin,
+        }));
     }
 }

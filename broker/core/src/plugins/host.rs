@@ -9,11 +9,9 @@ use axum::Router;
 use figment::Figment;
 use futures_util::FutureExt;
 use partyline_plugin::database::Database;
+use partyline_plugin::host::{Broker, DynPlugin, PluginFactory};
 use partyline_plugin::services::Services;
-use partyline_plugin::{
-    BrokerHandle, CancellationToken, DynPlugin, Meter, PluginContext, PluginFactory, Registrar,
-    Tasks,
-};
+use partyline_plugin::{BrokerHandle, CancellationToken, Meter, PluginContext, Registrar, Tasks};
 use tokio::time::Instant;
 
 use super::{HealthCheck, HookTable, namespaces};
@@ -162,7 +160,7 @@ impl Host {
         factories: Vec<PluginFactory>,
         figment: &Figment,
     ) -> Result<(), HostError> {
-        let broker: Arc<dyn partyline_plugin::Broker> = self.kernel.clone();
+        let broker: Arc<dyn Broker> = self.kernel.clone();
         let broker = BrokerHandle::new(broker);
         for factory in factories {
             let plugin = factory.id;
@@ -216,7 +214,7 @@ impl Host {
             }
         }
         let table = HookTable::new(declared);
-        tracing::info!(chain = table.describe(), "plugins registered");
+        tracing::info!(chain = table.describe().summary(), "plugins registered");
         self.kernel.hooks.store(Arc::new(table));
         sys.run(&self.kernel);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use partyline_plugin::Registrations;
+use partyline_plugin::host::Registrations;
 
 use super::HostError;
 

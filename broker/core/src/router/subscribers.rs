@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Subscriber;
+use super::trie::Leaf;
 use crate::session::Session;
 
 /// Up to so many are looked through; above, their places are kept in a map, so that many devices
@@ -17,6 +18,12 @@ pub(super) struct Subscribers {
     places: Option<BTreeMap<usize, usize>>,
 }
 
+impl Leaf for Subscribers {
+    fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
 /// Unique among sessions that are there.
 fn identity(session: &Arc<Session>) -> usize {
     Arc::as_ptr(session).addr()
@@ -27,15 +34,15 @@ impl Subscribers {
         self.list.iter()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    pub(super) fn get(&self, at: usize) -> Option<&Subscriber> {
+        self.list.get(at)
     }
 
     /// Adds or replaces; true if it is new.
     pub(super) fn put(&mut self, subscriber: Subscriber) -> bool {
         let place = self.place(&subscriber.session);
         if let Some(present) = place.and_then(|at| self.list.get_mut(at)) {
-            present.options = subscriber.options;
+            *present = subscriber;
             return false;
         }
         if let Some(places) = &mut self.places {
@@ -125,9 +132,14 @@ mod tests {
                         no_local: false,
                         retain_as_published: false,
                         retain_handling: RetainHandling::Always,
+                        subscription_id: None,
                     };
                     let session = Arc::clone(session);
-                    let new = subscribers.put(Subscriber { session, options });
+                    let new = subscribers.put(Subscriber {
+                        session,
+                        options,
+                        matched: None,
+                    });
                     prop_assert_eq!(new, expected.insert(number));
                 }
             }

@@ -1,5 +1,6 @@
 //! One connection of a session.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,6 +10,7 @@ use partyline_plugin::protocol::TopicFilter;
 use partyline_plugin::{Reason, SessionId, SessionInfo};
 use tokio::sync::Notify;
 
+use super::Matched;
 use crate::codec::Frame;
 
 /// What a session has while a connection is open.
@@ -50,12 +52,24 @@ impl Attachment {
 /// Which `$` topics the connection listens on.
 #[derive(Debug, Default)]
 pub(crate) struct Listening {
-    /// Granted filters under `$`.
-    pub(crate) filters: Vec<TopicFilter>,
+    /// Granted filters under `$`, with their Subscription Identifiers.
+    pub(crate) filters: Vec<(TopicFilter, Option<NonZeroU32>)>,
     /// Outlets that were told, by their place in the hook table.
     pub(crate) open: Vec<usize>,
     /// The connection has ended: nothing is opened any more.
     pub(crate) ended: bool,
+}
+
+impl Listening {
+    /// What a delivery on a topic owes to the filters that match it.
+    pub(crate) fn matched(&self, topic: &str) -> Option<Arc<Matched>> {
+        let with_id = self
+            .filters
+            .iter()
+            .filter_map(|(filter, id)| Some((filter, (*id)?)));
+        let matching = with_id.filter(|(filter, _)| filter.matches(topic));
+        Matched::with_ids(matching.map(|(_, id)| id).collect())
+    }
 }
 
 /// Why and how a connection is to end.

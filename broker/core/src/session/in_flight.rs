@@ -6,7 +6,7 @@ use std::sync::Arc;
 use partyline_plugin::TrackedOutcome;
 use tokio::sync::oneshot;
 
-use super::Publication;
+use super::{Matched, Publication};
 
 /// What the client's next acknowledgement of a message must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(super) enum Sent {
     Plain {
         publication: Arc<Publication>,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     },
     /// A plugin's delivery, which ends with the connection.
     Tracked(Option<oneshot::Sender<TrackedOutcome>>),
@@ -46,7 +47,11 @@ impl Sent {
     /// Bytes that it keeps.
     fn weight(&self) -> usize {
         match self {
-            Self::Plain { publication, .. } => publication.weight(),
+            Self::Plain {
+                publication,
+                matched,
+                ..
+            } => publication.weight() + Matched::weight(matched.as_ref()),
             Self::Tracked(_) | Self::Void => 0,
         }
     }
@@ -130,8 +135,8 @@ impl InFlight {
         }
     }
 
-    /// Takes the next free packet id for a message. The caller keeps the window far below 65,535.
-    pub(super) fn push(&mut self, awaits: Awaits, sent: Sent) -> u16 {
+    /// Takes the next free packet id. The caller keeps the window far below 65,535.
+    pub(super) fn next_id(&mut self) -> u16 {
         let mut id = self.last_id;
         loop {
             id = id.checked_add(1).unwrap_or(1);
@@ -140,6 +145,11 @@ impl InFlight {
             }
         }
         self.last_id = id;
+        id
+    }
+
+    /// A message was sent with an id of [`next_id`](Self::next_id).
+    pub(super) fn push(&mut self, id: u16, awaits: Awaits, sent: Sent) {
         let again = false;
         self.bytes += sent.weight();
         self.entries.push_back(Entry {
@@ -148,7 +158,6 @@ impl InFlight {
             sent,
             again,
         });
-        id
     }
 
     fn find(&self, id: u16) -> Option<usize> {
@@ -179,10 +188,11 @@ impl InFlight {
     }
 
     /// Drops the messages that `drop` takes; their packet ids still wait for the client.
-    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(&mut Sent) -> bool) {
+    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(Awaits, &mut Sent) -> bool) {
         for entry in &mut self.entries {
-            if drop(&mut entry.sent) {
-                self.bytes -= entry.sent.weight();
+            let weight = entry.sent.weight();
+            if drop(entry.awaits, &mut entry.sent) {
+                self.bytes -= weight;
                 entry.sent = Sent::Void;
             }
         }

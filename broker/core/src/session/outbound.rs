@@ -13,10 +13,10 @@ use partyline_plugin::{ProtocolVersion, Qos, Reason, TrackedOutcome};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Publication;
 use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
-use crate::codec::{Frame, write_pubrel};
+use super::{Aliases, Matched, Orphan, Publication};
+use crate::codec::{ALIAS_BYTES, Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
 use crate::metrics::{Drops, Sent as Counted};
 
@@ -60,6 +60,7 @@ impl Guarantee {
 #[derive(Debug)]
 struct Direct {
     frame: Frame,
+    matched: Option<Arc<Matched>>,
     guarantee: Guarantee,
 }
 
@@ -78,9 +79,8 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    fn fits(&self, frame: &Frame) -> bool {
-        self.max_packet
-            .is_none_or(|max| frame.len() <= max as usize)
+    fn fits(&self, length: usize) -> bool {
+        length <= self.max_packet.map_or(LONGEST_PACKET, |max| max as usize)
     }
 }
 
@@ -112,22 +112,35 @@ impl Outbound {
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     ) -> Enqueued {
         let routed = Routed {
             publication: Arc::clone(publication),
             qos,
             retain,
+            matched,
             owed: false,
         };
         self.routed.push(limits, routed)
     }
 
+    /// Whether a routed message can wait without another being dropped for it.
+    pub(super) fn has_room(&self, limits: &LimitsConfig, publication: &Publication) -> bool {
+        self.routed.has_room(limits, publication.weight())
+    }
+
     /// Queues a retained message for a new subscription. The caller bounds how many wait.
-    pub(super) fn route_owed(&mut self, publication: Arc<Publication>, qos: Qos) {
+    pub(super) fn route_owed(
+        &mut self,
+        publication: Arc<Publication>,
+        qos: Qos,
+        matched: Option<Arc<Matched>>,
+    ) {
         self.routed.put(Routed {
             publication,
             qos,
             retain: true,
+            matched,
             owed: true,
         });
     }
@@ -155,6 +168,7 @@ impl Outbound {
         &mut self,
         limits: &LimitsConfig,
         frame: Frame,
+        matched: Option<Arc<Matched>>,
         guarantee: Guarantee,
     ) -> Enqueued {
         let has_room = self.direct.len() < limits.queued_messages
@@ -165,12 +179,21 @@ impl Outbound {
             return Enqueued::Full;
         }
         self.direct_bytes += frame.len();
-        self.direct.push_back(Direct { frame, guarantee });
+        self.direct.push_back(Direct {
+            frame,
+            matched,
+            guarantee,
+        });
         Enqueued::Waiting
     }
 
     /// Writes what may be sent now.
-    pub(crate) fn fill(&mut self, fill: Fill, output: &mut BytesMut) -> Counted {
+    pub(crate) fn fill(
+        &mut self,
+        fill: Fill,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+    ) -> Counted {
         let mut counted = Counted::default();
         if !self.send_again(fill, output, &mut counted) {
             return counted;
@@ -180,7 +203,9 @@ impl Outbound {
             return counted;
         }
         let now = Instant::now();
-        while output.len() < fill.high_water && self.fill_routed(fill, now, output, &mut counted) {}
+        while output.len() < fill.high_water
+            && self.fill_routed(fill, now, aliases, output, &mut counted)
+        {}
         counted
     }
 
@@ -195,23 +220,33 @@ impl Outbound {
         if next.guarantee.has_id() && !self.has_credit(fill) {
             return false;
         }
-        let Some(Direct { frame, guarantee }) = self.direct.pop_front() else {
+        let Some(Direct {
+            frame,
+            matched,
+            guarantee,
+        }) = self.direct.pop_front()
+        else {
             return false;
         };
         self.direct_bytes -= frame.len();
-        if !fill.fits(&frame) {
+        if !fill.fits(frame.len()) {
             self.drops.too_large = self.drops.too_large.wrapping_add(1);
             guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
+        let mut extra = extra(matched.as_ref());
+        if !fill.fits(frame.len_with(extra)) {
+            // Plugins fit their packets to the client's limit and know of no identifiers.
+            extra = Extra::default();
+        }
         if guarantee.has_id() {
-            let id = self
-                .in_flight
-                .push(Awaits::Ack, Sent::Tracked(guarantee.sender()));
-            frame.write(Qos::AtLeastOnce, id, false, false, output);
+            let id = self.in_flight.next_id();
+            let sent = Sent::Tracked(guarantee.sender());
+            self.in_flight.push(id, Awaits::Ack, sent);
+            frame.write_with(extra, Qos::AtLeastOnce, id, false, false, output);
             counted.message(Qos::AtLeastOnce);
         } else {
-            frame.write(Qos::AtMostOnce, 0, false, false, output);
+            frame.write_with(extra, Qos::AtMostOnce, 0, false, false, output);
             counted.message(Qos::AtMostOnce);
         }
         true
@@ -221,6 +256,7 @@ impl Outbound {
         &mut self,
         fill: Fill,
         now: Instant,
+        aliases: &mut Aliases,
         output: &mut BytesMut,
         counted: &mut Counted,
     ) -> bool {
@@ -235,6 +271,7 @@ impl Outbound {
             publication,
             qos,
             retain,
+            matched,
             ..
         }) = self.routed.pop()
         else {
@@ -246,27 +283,31 @@ impl Outbound {
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
-        let Some(frame) = frame.filter(|frame| fill.fits(frame)) else {
+        let mut extra = extra(matched.as_ref());
+        let Some(frame) = frame.filter(|frame| fill.fits(frame.len_with(extra))) else {
             self.drops.too_large = self.drops.too_large.wrapping_add(1);
             return true;
         };
         counted.message(qos);
+        if aliases.are_used() && fill.fits(frame.len_with(extra) + ALIAS_BYTES) {
+            extra.alias = aliases.name(&publication.message.topic);
+        }
         let awaits = match qos {
             Qos::AtMostOnce => {
-                frame.write(qos, 0, retain, false, output);
+                frame.write_with(extra, qos, 0, retain, false, output);
                 return true;
             }
             Qos::AtLeastOnce => Awaits::Ack,
             Qos::ExactlyOnce => Awaits::Rec,
         };
-        let id = self.in_flight.push(
-            awaits,
-            Sent::Plain {
-                publication,
-                retain,
-            },
-        );
-        frame.write(qos, id, retain, false, output);
+        let id = self.in_flight.next_id();
+        frame.write_with(extra, qos, id, retain, false, output);
+        let sent = Sent::Plain {
+            publication,
+            retain,
+            matched,
+        };
+        self.in_flight.push(id, awaits, sent);
         true
     }
 
@@ -295,14 +336,18 @@ impl Outbound {
                 Sent::Plain {
                     publication,
                     retain,
-                } => publication
-                    .frame(fill.version == ProtocolVersion::V5, qos, Instant::now())
-                    .filter(|frame| fill.fits(frame))
-                    .map(|frame| (frame, *retain)),
+                    matched,
+                } => {
+                    let extra = extra(matched.as_ref());
+                    publication
+                        .frame(fill.version == ProtocolVersion::V5, qos, Instant::now())
+                        .filter(|frame| fill.fits(frame.len_with(extra)))
+                        .map(|frame| (frame, *retain, extra))
+                }
                 Sent::Tracked(_) | Sent::Void => None,
             };
-            if let Some((frame, retain)) = frame {
-                frame.write(qos, id, retain, true, output);
+            if let Some((frame, retain, extra)) = frame {
+                frame.write_with(extra, qos, id, retain, true, output);
                 counted.message(qos);
                 self.in_flight.sent_again(id);
             } else {
@@ -346,7 +391,7 @@ impl Outbound {
     /// client acknowledges it.
     pub(crate) fn drop_deliveries(&mut self) {
         self.drop_direct();
-        self.in_flight.drop_sent(|sent| {
+        self.in_flight.drop_sent(|_, sent| {
             if let Sent::Tracked(sender) = sent {
                 end(sender.take(), TrackedOutcome::Gone);
             }
@@ -354,10 +399,37 @@ impl Outbound {
         });
     }
 
+    /// Takes out the messages of shared subscriptions that another of their group may get, in the
+    /// order in which they were queued: all but those of QoS 2 that were sent ([MQTT-4.8.2-5]).
+    pub(super) fn take_shared(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<Orphan> {
+        let mut orphans = Vec::new();
+        let mut take = |publication: &Arc<Publication>, retain, matched: Option<&Arc<Matched>>| {
+            let share = Matched::share(matched);
+            let share = share.filter(|_| wanted(publication.message.topic.as_str()));
+            orphans.extend(share.map(|share| Orphan {
+                publication: Arc::clone(publication),
+                retain,
+                share: share.clone(),
+            }));
+            share.is_some()
+        };
+        self.in_flight.drop_sent(|awaits, sent| match sent {
+            Sent::Plain {
+                publication,
+                retain,
+                matched,
+            } if awaits == Awaits::Ack => take(publication, *retain, matched.as_ref()),
+            _ => false,
+        });
+        self.routed
+            .keep(|routed| !take(&routed.publication, routed.retain, routed.matched.as_ref()));
+        orphans
+    }
+
     /// Routed messages whose topic is no longer granted go, in flight as above.
     pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
         let topic = |publication: &Publication| granted(publication.message.topic.as_str());
-        self.in_flight.drop_sent(|sent| match sent {
+        self.in_flight.drop_sent(|_, sent| match sent {
             Sent::Plain { publication, .. } => !topic(publication),
             Sent::Tracked(_) | Sent::Void => false,
         });
@@ -370,10 +442,30 @@ impl Outbound {
         self.direct_bytes = 0;
     }
 
+    /// Takes what the router queued: QoS, identifiers and share; for tests.
+    #[cfg(test)]
+    pub(crate) fn take_routed(&mut self) -> Vec<(Qos, Vec<u32>, Option<String>)> {
+        let mut taken = Vec::new();
+        while let Some(routed) = self.routed.pop() {
+            let matched = routed.matched.as_ref();
+            let ids = Matched::ids(matched).iter().map(|id| id.get()).collect();
+            let share = Matched::share(matched).map(ToString::to_string);
+            taken.push((routed.qos, ids, share));
+        }
+        taken
+    }
+
     /// Unacknowledged messages; for tests.
     #[cfg(test)]
     pub(crate) fn outstanding(&self) -> Vec<u16> {
         self.in_flight.iter().map(|entry| entry.id).collect()
+    }
+}
+
+fn extra(matched: Option<&Arc<Matched>>) -> Extra<'_> {
+    Extra {
+        ids: Matched::ids(matched),
+        alias: None,
     }
 }
 

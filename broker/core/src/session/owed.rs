@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use partyline_plugin::Qos;
 use partyline_plugin::protocol::TopicFilter;
 
-use super::Outbound;
+use super::{Matched, Outbound};
+use crate::packet::SubscribeOptions;
 use crate::router::{Retained, Search};
 
 /// One search for each subscription that began with retained messages. MQTT 5 §3.3.1.3 wants all
 /// of them sent, however many there are; what waits here is a place in the store, not the messages.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    searches: VecDeque<(Search, Qos)>,
+    searches: VecDeque<(Search, SubscribeOptions)>,
 }
 
 impl Owed {
@@ -21,9 +21,9 @@ impl Owed {
     }
 
     /// Owes all that a filter matches from now on, in place of what it was owed before.
-    pub(crate) fn add(&mut self, search: Search, qos: Qos) {
+    pub(crate) fn add(&mut self, search: Search, options: SubscribeOptions) {
         self.forget(search.filter());
-        self.searches.push_back((search, qos));
+        self.searches.push_back((search, options));
     }
 
     /// The filter was unsubscribed from.
@@ -37,13 +37,14 @@ impl Owed {
 
     /// Queues the next few, a bounded piece of work.
     pub(super) fn advance(&mut self, retained: &Retained, outbound: &mut Outbound) {
-        let Some((search, qos)) = self.searches.front_mut() else {
+        let Some((search, options)) = self.searches.front_mut() else {
             return;
         };
         let found = retained.advance(search);
+        let matched = Matched::of(search.filter(), *options);
         for publication in found.publications {
-            let qos = publication.message.qos.min(*qos);
-            outbound.route_owed(publication, qos);
+            let qos = publication.message.qos.min(options.qos);
+            outbound.route_owed(publication, qos, matched.clone());
         }
         if found.ended {
             self.searches.pop_front();

@@ -147,6 +147,7 @@ impl Registry {
         self.unindex(&attachment);
         state.outbound.detach();
         state.detached = Some(Instant::now());
+        state.left_by = Some(attachment.info());
         if let Some(expiry_secs) = how.expiry_secs {
             state.expiry_secs = expiry_secs.min(max_expiry_secs);
         }
@@ -291,8 +292,10 @@ impl Registry {
             .collect()
     }
 
-    pub(crate) fn sessions_of_app(&self, app: &AppKey) -> Vec<Arc<Session>> {
-        let of_app = self.devices.iter().filter(|entry| entry.key().app == *app);
+    /// The sessions of one app, or all.
+    pub(crate) fn sessions(&self, app: Option<&AppKey>) -> Vec<Arc<Session>> {
+        let is_of = |key: &DeviceKey| app.is_none_or(|app| key.app == *app);
+        let of_app = self.devices.iter().filter(|entry| is_of(entry.key()));
         of_app.map(|entry| Arc::clone(entry.value())).collect()
     }
 
@@ -339,15 +342,19 @@ impl Registry {
 impl Session {
     /// Takes it out of the router for good.
     fn close(self: &Arc<Self>) {
-        let filters = {
+        let (filters, orphans) = {
             let mut state = self.state();
             state.ended = true;
             state.outbound.detach();
+            let orphans = state.outbound.take_shared(|_| true);
             (state.owed, state.place) = (Owed::default(), None);
-            std::mem::take(&mut state.subscriptions)
+            (std::mem::take(&mut state.subscriptions), orphans)
         };
         for filter in filters.keys() {
             self.space.unsubscribe(filter, self);
+        }
+        if !orphans.is_empty() {
+            self.space.dispatch_again(orphans);
         }
     }
 }

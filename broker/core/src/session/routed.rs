@@ -10,7 +10,7 @@ use std::sync::Arc;
 use partyline_plugin::Qos;
 use tokio::time::Instant;
 
-use super::{Enqueued, Publication};
+use super::{Enqueued, Matched, Publication};
 use crate::config::LimitsConfig;
 use crate::metrics::Drops;
 
@@ -19,9 +19,16 @@ pub(super) struct Routed {
     pub(super) publication: Arc<Publication>,
     pub(super) qos: Qos,
     pub(super) retain: bool,
+    pub(super) matched: Option<Arc<Matched>>,
     /// A retained message that a subscription asked for. The store holds it anyway and only some
     /// are taken at once, so it does not count.
     pub(super) owed: bool,
+}
+
+impl Routed {
+    fn weight(&self) -> usize {
+        self.publication.weight() + Matched::weight(self.matched.as_ref())
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,8 +83,12 @@ impl RoutedLane {
         self.entries.front()
     }
 
+    pub(super) fn has_room(&self, limits: &LimitsConfig, weight: usize) -> bool {
+        self.load.has_room(limits, weight)
+    }
+
     pub(super) fn push(&mut self, limits: &LimitsConfig, routed: Routed) -> Enqueued {
-        let weight = routed.publication.weight();
+        let weight = routed.weight();
         if !self.load.has_room(limits, weight) {
             self.drop_expired(Instant::now());
             self.make_room(limits, weight);
@@ -103,7 +114,7 @@ impl RoutedLane {
     }
 
     /// Drops all but what `wanted` takes, uncounted.
-    pub(super) fn keep(&mut self, wanted: impl Fn(&Routed) -> bool) {
+    pub(super) fn keep(&mut self, wanted: impl FnMut(&Routed) -> bool) {
         self.entries.retain(wanted);
         (self.load, self.unassured) = (Load::default(), Load::default());
         (self.owed, self.expiry) = (0, None);
@@ -119,7 +130,7 @@ impl RoutedLane {
             self.owed += 1;
             return;
         }
-        let weight = routed.publication.weight();
+        let weight = routed.weight();
         self.load.add(weight);
         if routed.qos == Qos::AtMostOnce {
             self.unassured.add(weight);
@@ -133,7 +144,7 @@ impl RoutedLane {
             self.owed -= 1;
             return;
         }
-        let weight = routed.publication.weight();
+        let weight = routed.weight();
         self.load.take(weight);
         if routed.qos == Qos::AtMostOnce {
             self.unassured.take(weight);

@@ -7,12 +7,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 use parking_lot::{Mutex, MutexGuard};
 use partyline_plugin::protocol::{RegistrationId, TopicFilter};
-use partyline_plugin::{DeviceKey, Message, Qos, SessionId};
+use partyline_plugin::{DeviceKey, Message, Qos, SessionId, SessionInfo};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
-use super::{Attachment, Commands, Enqueued, Fill, Outbound, Owed, Publication};
+use super::{
+    Aliases, Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication,
+};
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
@@ -45,6 +47,8 @@ pub(crate) struct State {
     /// Subscriptions to plain topics.
     pub(crate) subscriptions: HashMap<TopicFilter, SubscribeOptions>,
     pub(crate) received: Received,
+    /// Whose it was when its last connection ended, as long as it has none.
+    pub(super) left_by: Option<Arc<SessionInfo>>,
     /// How long it is kept without a connection, seconds.
     pub(crate) expiry_secs: u32,
     /// Since when it has none.
@@ -68,16 +72,47 @@ impl State {
         self.attachment = Some(Arc::clone(attachment));
         self.expiry_secs = expiry_secs;
         self.detached = None;
+        self.left_by = None;
         self.place = None;
         self.will = will;
     }
 
-    /// Drops the messages whose topic no subscription covers any more.
-    pub(crate) fn keep_granted(&mut self) {
+    /// Whose it is, or was when its connection ended.
+    pub(crate) fn whose(&self) -> Option<Arc<SessionInfo>> {
+        let attached = self.attachment.as_ref().map(|attachment| attachment.info());
+        attached.or_else(|| self.left_by.clone())
+    }
+
+    /// Whether nothing has changed about whose it is: neither another connection nor another login
+    /// came.
+    pub(crate) fn is_of(&self, info: &SessionInfo) -> bool {
+        let whose = self.whose();
+        whose.is_some_and(|whose| (whose.id, whose.login) == (info.id, info.login))
+    }
+
+    /// Drops the messages whose topic no subscription covers any more. Those of shared ones are for
+    /// others, to be handed out again when the lock is released.
+    #[must_use]
+    pub(crate) fn keep_granted(&mut self) -> Vec<Orphan> {
         let subscriptions = &self.subscriptions;
-        let granted = |topic: &str| subscriptions.keys().any(|filter| filter.matches(topic));
+        let filters: Vec<TopicFilter> = subscriptions
+            .keys()
+            .map(|filter| match filter.share() {
+                Ok(Some((_, topics))) => topics,
+                _ => filter.clone(),
+            })
+            .collect();
+        let granted = |topic: &str| filters.iter().any(|filter| filter.matches(topic));
+        let orphans = self.outbound.take_shared(|topic| !granted(topic));
         self.outbound.keep_granted(granted);
         self.owed.keep(|filter| subscriptions.contains_key(filter));
+        orphans
+    }
+
+    /// Whether a connection is there that is to go on.
+    fn is_connected(&self) -> bool {
+        let attachment = self.attachment.as_ref();
+        attachment.is_some_and(|attachment| !attachment.signal.is_stopped())
     }
 
     /// How long it has been without a connection; `None` if it has one.
@@ -90,6 +125,17 @@ impl State {
     pub(super) fn is_over(&self, time: Duration) -> bool {
         time.as_secs() >= self.expiry_secs.into()
     }
+}
+
+/// Which sessions are to take a message that could go to others of a group as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Those that are connected and drop nothing for it.
+    Connected,
+    /// Those that drop nothing for it.
+    Room,
+    /// Whoever is there. What its queue drops is counted.
+    Any,
 }
 
 impl Session {
@@ -105,6 +151,7 @@ impl Session {
             owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
+            left_by: None,
             expiry_secs: 0,
             detached: None,
             place: None,
@@ -135,7 +182,13 @@ impl Session {
     /// Writes what may be sent now, if the session still belongs to that connection: one that was
     /// taken over would carry the messages away. True if it is to be asked again at once, since
     /// more retained messages are to be looked for.
-    pub(crate) fn fill(&self, connection: SessionId, fill: Fill, output: &mut BytesMut) -> bool {
+    pub(crate) fn fill(
+        &self,
+        connection: SessionId,
+        fill: Fill,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+    ) -> bool {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
@@ -145,7 +198,7 @@ impl Session {
             owed.advance(&self.space.retained, outbound);
         }
         let drops = outbound.drops();
-        let sent = outbound.fill(fill, output);
+        let sent = outbound.fill(fill, aliases, output);
         self.space.traffic.add_drops(drops, outbound.drops());
         let more = !owed.is_empty() && outbound.owed() == 0;
         drop(state);
@@ -160,13 +213,36 @@ impl Session {
         publication: &Arc<Publication>,
         qos: Qos,
         retain: bool,
+        matched: Option<Arc<Matched>>,
     ) {
+        // Who is not there misses it.
+        let _ = self.offer(limits, publication, qos, retain, matched, Offer::Any);
+    }
+
+    /// Queues a message if the offer is for this session. Whether it was.
+    pub(crate) fn offer(
+        &self,
+        limits: &LimitsConfig,
+        publication: &Arc<Publication>,
+        qos: Qos,
+        retain: bool,
+        matched: Option<Arc<Matched>>,
+        offer: Offer,
+    ) -> bool {
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return;
+            return false;
+        }
+        if offer == Offer::Connected && !state.is_connected() {
+            return false;
+        }
+        if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
+            return false;
         }
         let drops = state.outbound.drops();
-        let queued = state.outbound.route(limits, publication, qos, retain);
+        let queued = state
+            .outbound
+            .route(limits, publication, qos, retain, matched);
         self.space.traffic.add_drops(drops, state.outbound.drops());
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
@@ -175,5 +251,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
+        true
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use partyline_accounts::Registration;
+use partyline_acl::{Action, Effect};
 use partyline_protocol::{AppKey, Username};
 
 /// Arguments of every command.
@@ -109,6 +110,49 @@ pub(crate) struct PasswordArgs {
     /// Make a password and print it, without reading standard input
     #[arg(long)]
     pub(crate) generate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AclCommand {
+    /// List the app's rules in the order in which they are asked
+    List {
+        /// The app's key
+        app_key: AppKey,
+    },
+    /// Add a rule at the end, or before another
+    Add(RuleArgs),
+    /// Remove a rule
+    Remove {
+        /// The app's key
+        app_key: AppKey,
+        /// Its number in the list
+        number: usize,
+    },
+    /// Replace all rules of the app by those on standard input, a JSON array of objects with
+    /// `effect`, `action`, `topic` and, if it is about one user, `user`
+    Set {
+        /// The app's key
+        app_key: AppKey,
+    },
+}
+
+/// A new rule.
+#[derive(Debug, Args)]
+pub(crate) struct RuleArgs {
+    /// The app's key
+    pub(crate) app_key: AppKey,
+    /// `allow` or `deny`
+    pub(crate) effect: Effect,
+    /// `publish`, `subscribe` or `all`
+    pub(crate) action: Action,
+    /// A topic filter; %a is the app key, %u the user, %c the client id, %% a percent sign
+    pub(crate) topic: String,
+    /// Only where this user is logged in
+    #[arg(long, value_name = "USERNAME")]
+    pub(crate) user: Option<Username>,
+    /// The number that it is to have, in place of the end of the list
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) at: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@
     reason = "a test may panic, in its helpers too"
 )]
 
+mod acl;
 mod arguments;
 mod configuration;
 mod directory;

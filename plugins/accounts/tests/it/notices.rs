@@ -1,6 +1,7 @@
 //! `$session`, and the same in the CONNACK.
 
-use partyline_plugin::{Audience, AuthVerdict, Broker, Qos};
+use partyline_plugin::host::Broker;
+use partyline_plugin::{Audience, AuthVerdict, Qos};
 use partyline_protocol::names;
 
 use crate::support::{World, user};

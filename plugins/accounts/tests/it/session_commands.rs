@@ -34,7 +34,7 @@ async fn a_push_device_becomes_a_chat_client_and_back() {
     assert_eq!(&answer.registration_id, phone.registration());
     assert_eq!((answer.epoch.as_str(), answer.head.get()), ("e1", 7));
     let token = answer.token.unwrap();
-    let session = partyline_plugin::Broker::session(&*world.broker, phone.id()).unwrap();
+    let session = partyline_plugin::host::Broker::session(&*world.broker, phone.id()).unwrap();
     assert_eq!(
         session.device, phone.session.device,
         "the session's key stays"

@@ -73,10 +73,7 @@ fn compile(rules: &[ModelRule]) -> Rules {
         app: None,
         user: None,
     });
-    Rules::new(AclConfig {
-        rules: rules.collect(),
-    })
-    .unwrap()
+    Rules::new(rules).unwrap()
 }
 
 /// What the client id puts into the model's rule: a word, or what the contract says of unfit ones.
@@ -154,14 +151,8 @@ fn a_bad_rule_is_named() {
         app: None,
         user: None,
     };
-    let config = AclConfig {
-        rules: vec![rule("a"), rule("b/%z"), rule("c+")],
-    };
-    let error = Rules::new(config).unwrap_err();
+    let error = Rules::new([rule("a"), rule("b/%z"), rule("c+")]).unwrap_err();
     let text = error.to_string();
-    assert_eq!(
-        text,
-        r#"rule 2 of [plugins.acl] with topic "b/%z" is not usable"#
-    );
+    assert_eq!(text, r#"rule 2 with topic "b/%z" is not usable"#);
     assert!(error.source.to_string().contains("%z is no placeholder"));
 }

@@ -25,11 +25,20 @@ pub(super) fn packet(version: Version, input: &mut BytesMut) -> anyhow::Result<O
     Ok(Some(decode(version == Version::V5, first, body)?))
 }
 
+/// Decodes a packet and refuses whatever a broker may not send.
 fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
-    Ok(match first >> 4 {
+    let (kind, flags) = (first >> 4, first & 0xf);
+    let reserved = if kind == 6 { 2 } else { 0 };
+    ensure!(
+        kind == 3 || flags == reserved,
+        "flags {flags:#x} in a packet of type {kind}"
+    );
+    let packet = match kind {
         2 => {
             need(&body, 2)?;
-            let session_present = body.get_u8() == 1;
+            let flags = body.get_u8();
+            ensure!(flags <= 1, "acknowledge flags {flags:#x}");
+            let session_present = flags == 1;
             let code = body.get_u8();
             let properties = if v5 {
                 properties(&mut body)?
@@ -44,18 +53,22 @@ fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
         }
         3 => {
             let qos = first >> 1 & 3;
+            let (dup, retain) = (first & 8 != 0, first & 1 != 0);
+            ensure!(qos < 3, "a message with QoS 3");
+            ensure!(!dup || qos > 0, "a message with QoS 0 and DUP");
             let topic = text(&mut body)?;
+            ensure!(!topic.contains(['+', '#', '\0']), "a message on {topic:?}");
             need(&body, usize::from(qos > 0) * 2)?;
             let id = if qos > 0 { body.get_u16() } else { 0 };
+            ensure!(qos == 0 || id > 0, "a message with packet identifier 0");
             let properties = if v5 {
                 properties(&mut body)?
             } else {
                 Properties::default()
             };
-            let (dup, retain) = (first & 8 != 0, first & 1 != 0);
             Packet::Publish(Publish {
                 topic,
-                payload: body,
+                payload: std::mem::take(&mut body),
                 qos,
                 dup,
                 retain,
@@ -66,15 +79,15 @@ fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
         kind @ 4..=7 => {
             need(&body, 2)?;
             let id = body.get_u16();
-            Packet::Ack(
-                kind,
-                id,
-                if body.has_remaining() {
-                    body.get_u8()
-                } else {
-                    0
-                },
-            )
+            let reason = if v5 && body.has_remaining() {
+                body.get_u8()
+            } else {
+                0
+            };
+            if v5 && body.has_remaining() {
+                properties(&mut body)?;
+            }
+            Packet::Ack(kind, id, reason)
         }
         kind @ (9 | 11) => {
             need(&body, 2)?;
@@ -82,15 +95,21 @@ fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
             if v5 {
                 properties(&mut body)?;
             }
-            let codes = body.to_vec();
+            let codes = if v5 || kind == 9 {
+                std::mem::take(&mut body).to_vec()
+            } else {
+                Vec::new()
+            };
             if kind == 9 {
+                let known = |code: &u8| v5 || matches!(code, 0..=2 | 0x80);
+                ensure!(codes.iter().all(known), "SUBACK with {codes:02x?}");
                 Packet::SubAck(id, codes)
             } else {
                 Packet::UnsubAck(id, codes)
             }
         }
         13 => Packet::PingResp,
-        14 => {
+        14 if v5 => {
             let reason = if body.has_remaining() {
                 body.get_u8()
             } else {
@@ -104,7 +123,9 @@ fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
             Packet::Disconnect(reason, properties)
         }
         other => bail!("packet type {other} from a broker"),
-    })
+    };
+    ensure!(body.is_empty(), "bytes too many: {body:?} after {packet:?}");
+    Ok(packet)
 }
 
 pub(super) fn text(body: &mut Bytes) -> anyhow::Result<String> {

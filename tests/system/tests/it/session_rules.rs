@@ -1,6 +1,7 @@
 //! Who connects, as whom, on which device, and for how long.
 #![cfg(test)]
 
+mod access_rules;
 mod classes;
 mod credentials;
 mod deleted_users;

@@ -28,6 +28,7 @@ fn outbound_with(messages: &[(&'static str, Qos)]) -> Outbound {
             &publication(payload, *qos),
             *qos,
             false,
+            None,
         );
         assert_eq!(queued, Enqueued::Waiting);
     }
@@ -56,7 +57,7 @@ fn packets(mut output: BytesMut) -> Vec<(u8, u16, String)> {
 
 fn filled(outbound: &mut Outbound) -> Vec<(u8, u16, String)> {
     let mut output = BytesMut::new();
-    outbound.fill(FILL, &mut output);
+    outbound.fill(FILL, &mut Aliases::default(), &mut output);
     packets(output)
 }
 
@@ -94,7 +95,8 @@ fn sending_again_keeps_to_the_window_and_goes_before_what_is_new() {
     outbound.detach();
     let narrow = |outbound: &mut Outbound| {
         let mut output = BytesMut::new();
-        outbound.fill(Fill { window: 1, ..FILL }, &mut output);
+        let fill = Fill { window: 1, ..FILL };
+        outbound.fill(fill, &mut Aliases::default(), &mut output);
         packets(output)
     };
     for (id, payload) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -110,12 +112,12 @@ fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
     let frame = || encode(b"x", true);
     let limits = LimitsConfig::default();
     let (sender, _old) = Tracked::new();
-    let queued = outbound.deliver(&limits, frame(), Guarantee::Tracked(sender));
+    let queued = outbound.deliver(&limits, frame(), None, Guarantee::Tracked(sender));
     assert_eq!(queued, Enqueued::Waiting);
     assert_eq!(filled(&mut outbound)[0].1, 1);
     outbound.detach();
     let (sender, mut new) = Tracked::new();
-    let queued = outbound.deliver(&limits, frame(), Guarantee::Tracked(sender));
+    let queued = outbound.deliver(&limits, frame(), None, Guarantee::Tracked(sender));
     assert_eq!(queued, Enqueued::Waiting);
     assert_eq!(filled(&mut outbound)[0].1, 2);
     outbound.on_puback(1, Reason::Success);
@@ -127,7 +129,7 @@ fn a_late_puback_of_an_old_connection_acknowledges_nothing_new() {
 }
 
 fn queue(outbound: &mut Outbound, limits: &LimitsConfig, message: &Arc<Publication>) -> Enqueued {
-    outbound.route(limits, message, message.message.qos, false)
+    outbound.route(limits, message, message.message.qos, false, None)
 }
 
 fn payloads(outbound: &mut Outbound) -> Vec<String> {
@@ -228,7 +230,7 @@ fn unacknowledged_bytes_close_the_window() {
     };
     let next = |outbound: &mut Outbound| {
         let mut output = BytesMut::new();
-        outbound.fill(fill, &mut output);
+        outbound.fill(fill, &mut Aliases::default(), &mut output);
         packets(output)
     };
     assert_eq!(next(&mut outbound), [(0x32, 1, "a".to_owned())]);
@@ -244,7 +246,12 @@ fn unacknowledged_bytes_close_the_window() {
 fn deliveries_of_plugins_go_before_routed_messages() {
     let mut outbound = outbound_with(&[("plain", Qos::AtMostOnce)]);
     let limits = LimitsConfig::default();
-    let queued = outbound.deliver(&limits, encode(b"reply", false), Guarantee::AtMostOnce);
+    let queued = outbound.deliver(
+        &limits,
+        encode(b"reply", false),
+        None,
+        Guarantee::AtMostOnce,
+    );
     assert_eq!(queued, Enqueued::Waiting);
     let payloads: Vec<String> = filled(&mut outbound).into_iter().map(|p| p.2).collect();
     assert_eq!(payloads, ["reply", "plain"]);
@@ -254,7 +261,8 @@ fn deliveries_of_plugins_go_before_routed_messages() {
 fn a_change_of_user_voids_what_is_no_longer_granted() {
     let mut outbound = outbound_with(&[("a", Qos::AtLeastOnce), ("b", Qos::AtLeastOnce)]);
     let mut output = BytesMut::new();
-    outbound.fill(Fill { window: 1, ..FILL }, &mut output);
+    let fill = Fill { window: 1, ..FILL };
+    outbound.fill(fill, &mut Aliases::default(), &mut output);
     outbound.drop_deliveries();
     outbound.keep_granted(|_| false);
     assert!(filled(&mut outbound).is_empty(), "what was queued is gone");

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use partyline_plugin::host::Broker;
 use partyline_plugin::{
-    Admission, Broker, ConnectRequest, Delivery, DeviceKey, Gone, Kick, Message, Outgoing,
-    PublishError, SessionHandle, SessionId, SessionInfo, Tracked, UserLogin, async_trait,
+    Admission, ConnectRequest, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError,
+    SessionHandle, SessionId, SessionInfo, Tracked, UserLogin, async_trait,
 };
 use partyline_protocol::{AppKey, Username};
 use tokio::sync::RwLock;
@@ -143,6 +144,8 @@ impl Broker for TestBroker {
         *entry = Arc::new(changed);
         Ok(Arc::clone(entry))
     }
+
+    async fn access_changed(&self, _app: Option<&AppKey>) {}
 
     fn kick(&self, session: SessionId, how: Kick) -> bool {
         let mut inner = self.inner.lock();

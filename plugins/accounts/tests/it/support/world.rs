@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use partyline_accounts::{AccountsPlugin, Config, Directory, NewApp};
 use partyline_plugin::database::Database;
+use partyline_plugin::host::{Broker, Registrations};
 use partyline_plugin::services::{Accounts, Services, Streams};
 use partyline_plugin::{
-    AuthVerdict, Authenticate, Broker, BrokerHandle, CancellationToken, Clock, CommandCx,
-    ConnectRefusal, ConnectRequest, Outgoing, Plugin, PluginContext, ProtocolVersion, Reason,
-    Registrar, Registrations, SessionId, SessionInfo, Tasks,
+    AuthVerdict, Authenticate, BrokerHandle, CancellationToken, Clock, CommandCx, ConnectRefusal,
+    ConnectRequest, Outgoing, Plugin, PluginContext, ProtocolVersion, Reason, Registrar, SessionId,
+    SessionInfo, Tasks,
 };
 use partyline_protocol::{
     ClientId, ErrorCode, LoggedIn, RegistrationId, Reply, SessionNotice, Username, names,
@@ -101,7 +102,7 @@ impl World {
         }
         let (running, stopped) = (Arc::clone(&plugin), stop.clone());
         tasks.spawn(async move { running.run(stopped).await.unwrap() });
-        let hook = Arc::clone(&registrations.authenticate[0]);
+        let hook = Arc::clone(&registrations.authenticate[0].hook);
         Self {
             app,
             broker,

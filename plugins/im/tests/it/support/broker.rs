@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use partyline_plugin::host::Broker;
 use partyline_plugin::{
-    Broker, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError, Qos, SessionHandle,
+    Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError, Qos, SessionHandle,
     SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin, async_trait,
 };
 use partyline_protocol::{AppKey, InboxBatch, ItemBody, MessageItem, Reason, Username};
@@ -142,6 +143,8 @@ impl Broker for FakeBroker {
     ) -> Result<Arc<SessionInfo>, Gone> {
         Err(Gone)
     }
+
+    async fn access_changed(&self, _app: Option<&AppKey>) {}
 
     fn kick(&self, _session: SessionId, _how: Kick) -> bool {
         false

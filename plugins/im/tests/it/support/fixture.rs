@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use partyline_im::{Im, ImConfig};
 use partyline_plugin::database::Database;
+use partyline_plugin::host::Registrations;
 use partyline_plugin::services::{Accounts, Services, Streams};
 use partyline_plugin::{
     BrokerHandle, CancellationToken, Clock, CommandCx, CommandReply, DeviceKey, Outlet, Owner,
-    Plugin, PluginContext, Principal, ProtocolVersion, Reason, Registrar, Registrations, Role,
-    SessionId, SessionInfo, Tasks, UserLogin,
+    Plugin, PluginContext, Principal, ProtocolVersion, Reason, Registrar, Role, SessionId,
+    SessionInfo, Tasks, UserLogin,
 };
 use partyline_protocol::{
     AppKey, Class, ClientId, Member, RegistrationId, Reply, RequestError, Sent, Username, names,

@@ -30,10 +30,10 @@ async fn connack_names_the_limits_and_what_is_not_offered() {
     assert_eq!(two_bytes(&connack, RECEIVE_MAXIMUM), Some(7));
     assert_eq!(four_bytes(&connack, MAXIMUM_PACKET_SIZE), Some(256 * 1024));
     let flag = |id| connack.properties.get(id).map(|value| value[0]);
-    assert_eq!(flag(SUBSCRIPTION_IDS_AVAILABLE), Some(0));
-    assert_eq!(flag(SHARED_SUBSCRIPTIONS_AVAILABLE), Some(0));
-    // Without it, the Topic Alias Maximum is 0.
-    assert_eq!(two_bytes(&connack, TOPIC_ALIAS_MAXIMUM), None);
+    // Without them, they are available.
+    assert_eq!(flag(SUBSCRIPTION_IDS_AVAILABLE), None);
+    assert_eq!(flag(SHARED_SUBSCRIPTIONS_AVAILABLE), None);
+    assert_eq!(two_bytes(&connack, TOPIC_ALIAS_MAXIMUM), Some(16));
     assert_eq!(connack.properties.get(ASSIGNED_CLIENT_ID), None);
     assert_eq!(connack.properties.user("door").as_deref(), Some("open"));
     broker.stop().await;

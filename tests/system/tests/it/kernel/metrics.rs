@@ -1,11 +1,14 @@
 //! `/metrics` counts what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use partyline_plugin::{Meter, Plugin, PluginContext, Registrar};
+use partyline_plugin::{
+    AccessVerdict, AuthorizePublish, FilterOptions, HookResult, Message, Meter, OnFault, Plugin,
+    PluginContext, Registrar, SessionInfo,
+};
 use partyline_system_tests::{OTHER_APP, OpenDoor, http_get};
 use partyline_testkit::{ConnectOptions, RawClient, TestBroker, Version};
 use serde::{Deserialize, Serialize};
@@ -23,9 +26,19 @@ async fn scrape(broker: &TestBroker) -> anyhow::Result<BTreeMap<String, String>>
             .contains("content-type: text/plain; version=0.0.4")
     );
     let samples = reply.body.lines().filter(|line| !line.starts_with('#'));
+    let names = reply
+        .body
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "));
+    let names: Vec<&str> = names.filter_map(|line| line.split(' ').nth(2)).collect();
+    let unique: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(names.len(), unique.len(), "{names:?}");
     let pairs = samples.map(|line| line.rsplit_once(' ').expect("a name and a value"));
     let owned = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Ok(owned.collect())
+    let owned: Vec<_> = owned.collect();
+    let samples: BTreeMap<_, _> = owned.iter().cloned().collect();
+    assert_eq!(samples.len(), owned.len(), "each stands once: {owned:#?}");
+    Ok(samples)
 }
 
 fn number(samples: &BTreeMap<String, String>, name: &str) -> anyhow::Result<u64> {
@@ -194,7 +207,10 @@ async fn sessions_subscriptions_and_drops_come_and_go() -> anyhow::Result<()> {
     away.unsubscribe(&["b/#", "never"]).await?;
     away.disconnect(0).await?;
     let mut one = client(&broker, Version::V5, "one").await;
-    one.subscribe(&[("c", 0)]).await?;
+    one.subscribe(&[("c", 0), ("$share/g/a/b", 0), ("$share/g/d", 0)])
+        .await?;
+    one.subscribe(&[("$share/g/d", 1)]).await?;
+    one.unsubscribe(&["$share/g/d", "$share/h/d"]).await?;
     for _ in 0..5 {
         one.publish_done("a", "x", 1, false).await?;
     }
@@ -203,7 +219,7 @@ async fn sessions_subscriptions_and_drops_come_and_go() -> anyhow::Result<()> {
         &[
             ("sessions{state=\"attached\"}", 1),
             ("sessions{state=\"detached\"}", 1),
-            ("subscriptions", 2),
+            ("subscriptions", 3),
             ("messages_dropped_total{cause=\"queue_full\"}", 3),
         ],
     );
@@ -215,7 +231,7 @@ async fn sessions_subscriptions_and_drops_come_and_go() -> anyhow::Result<()> {
         &[
             ("sessions{state=\"attached\"}", 2),
             ("sessions{state=\"detached\"}", 0),
-            ("subscriptions", 1),
+            ("subscriptions", 2),
         ],
     );
     again.disconnect(0).await?;
@@ -268,8 +284,55 @@ impl Plugin for Counting {
     }
 
     fn register(self: &Arc<Self>, registrar: &mut Registrar) {
-        registrar.provides(Arc::clone(self));
+        let skipped = FilterOptions::default().on_fault(OnFault::Skip);
+        registrar
+            .provides(Arc::clone(self))
+            .authorize_publish(skipped, self.clone());
     }
+}
+
+#[async_trait]
+impl AuthorizePublish for Counting {
+    async fn authorize_publish(
+        &self,
+        _: &SessionInfo,
+        message: &Message,
+    ) -> HookResult<AccessVerdict> {
+        assert_ne!(message.topic.as_str(), "panic", "on purpose");
+        Ok(AccessVerdict::Next)
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_counted_and_timed() -> anyhow::Result<()> {
+    let broker = TestBroker::builder()
+        .plugin::<Counting>(json!({}))
+        .plugin::<OpenDoor>(json!({}))
+        .start()
+        .await?;
+    let mut one = client(&broker, Version::V5, "one").await;
+    for topic in ["a", "panic", "b"] {
+        one.publish_done(topic, "x", 1, false).await?;
+    }
+    let samples = scrape(&broker).await?;
+    let counting = r#"point="authorize_publish",phase="authorize",plugin="counting-one""#;
+    for (name, labels, value) in [
+        (
+            "hook_seconds_count",
+            "point=\"authenticate\",phase=\"\",plugin=\"open-door\"",
+            1,
+        ),
+        ("hook_seconds_count", counting, 3),
+        ("hook_breakers_open", counting, 0),
+    ] {
+        assert_samples(&samples, &[(&format!("{name}{{{labels}}}"), value)]);
+    }
+    for (kind, value) in [("panic", 1), ("error", 0), ("timeout", 0), ("withheld", 0)] {
+        let name = format!("hook_faults_total{{{counting},kind=\"{kind}\"}}");
+        assert_samples(&samples, &[(&name, value)]);
+    }
+    broker.stop().await;
+    Ok(())
 }
 
 #[tokio::test]

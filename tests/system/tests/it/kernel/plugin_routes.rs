@@ -9,8 +9,8 @@ use partyline_plugin::axum::extract::Request;
 use partyline_plugin::axum::http::header::AUTHORIZATION;
 use partyline_plugin::axum::routing::{get, post};
 use partyline_plugin::{Health, Plugin, PluginContext, Registrar, Tasks};
-use partyline_system_tests::{http, http_get};
-use partyline_testkit::{AdminToken, BrokerConfig, TestBroker};
+use partyline_system_tests::{OpenDoor, http, http_get};
+use partyline_testkit::{AdminToken, BrokerConfig, TestBroker, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -115,6 +115,51 @@ async fn routes_are_nested_under_the_plugins_id() -> anyhow::Result<()> {
         { "id": "silent", "health": "up" },
     ] });
     assert_eq!(list, expected);
+    broker.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_chain_says_what_packets_meet_and_how_it_fares() -> anyhow::Result<()> {
+    let broker = TestBroker::builder()
+        .plugin::<OpenDoor>(json!({}))
+        .plugin::<Pages>(json!({}))
+        .start()
+        .await?;
+    let mut one = super::client(&broker, Version::V5, "one").await;
+    one.publish_done("a", "x", 1, false).await?;
+    one.publish_done("b", "x", 1, false).await?;
+    let reply = http_get(broker.addresses().http, "/v1/plugins/chain").await?;
+    assert!(reply.head.contains("content-type: application/json"));
+    let chain: Value = serde_json::from_str(&reply.body)?;
+    let hooks = chain["hooks"].as_array().expect("a list");
+    let hook = |point: &str| {
+        hooks
+            .iter()
+            .find(|hook| hook["point"] == point)
+            .expect(point)
+    };
+    assert_eq!(hook("authenticate")["plugin"], "open-door");
+    assert_eq!(hook("authenticate")["calls"], 1);
+    let publish = hook("authorize_publish");
+    assert_eq!(publish["calls"], 2);
+    assert_eq!(publish["on_fault"], "deny");
+    assert_eq!(publish["breaker_open"], false);
+    assert!(
+        publish["deadline_ms"]
+            .as_u64()
+            .is_some_and(|deadline| deadline > 0)
+    );
+    let namespaces = chain["namespaces"].as_array().expect("a list");
+    assert!(
+        namespaces.iter().any(|one| one["prefix"] == "$SYS/"),
+        "{namespaces:?}"
+    );
+    let outlets = chain["outlets"].as_array().expect("a list");
+    let version = outlets
+        .iter()
+        .find(|one| one["topic"] == "$SYS/broker/version");
+    assert_eq!(version.expect("an outlet")["audience"], "servers");
     broker.stop().await;
     Ok(())
 }

@@ -4,6 +4,7 @@ mod command_order;
 mod commands;
 mod deliveries;
 mod demo;
+mod describe;
 mod filter_faults;
 mod filters;
 mod kick;

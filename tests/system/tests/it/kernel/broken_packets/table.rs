@@ -4,6 +4,7 @@ pub(super) type Broken = (&'static str, &'static [u8], u8);
 
 const MALFORMED: u8 = 0x81;
 const PROTOCOL: u8 = 0x82;
+const ALIAS: u8 = 0x94;
 
 /// Broken in every version, whether or not properties are read.
 pub(super) const V3_AND_V5: &[Broken] = &[
@@ -244,7 +245,7 @@ pub(super) const ONLY_V5: &[Broken] = &[
     (
         "PUBLISH with topic alias 0",
         b"\x30\x07\x00\x01a\x03\x23\x00\x00",
-        MALFORMED,
+        ALIAS,
     ),
     (
         "PUBLISH with a subscription identifier",
@@ -310,7 +311,7 @@ pub(super) const ONLY_V5: &[Broken] = &[
     (
         "SUBSCRIBE with subscription identifier 0",
         b"\x82\x09\x00\x01\x02\x0b\x00\x00\x01a\x00",
-        MALFORMED,
+        PROTOCOL,
     ),
     (
         "SUBSCRIBE with a property of PUBLISH",

@@ -3,9 +3,9 @@
 use partyline_plugin::{Delivery, Message, Origin, Qos, TrackedOutcome};
 use partyline_protocol::{AppKey, Reason, TopicLimits, TopicName};
 use partyline_system_tests::{APP, OTHER_APP};
-use partyline_testkit::{ConnectOptions, Version};
+use partyline_testkit::{ConnectOptions, RawClient, Version};
 
-use super::super::property::{MAXIMUM_PACKET_SIZE, RECEIVE_MAXIMUM};
+use super::super::property::{MAXIMUM_PACKET_SIZE, RECEIVE_MAXIMUM, SUBSCRIPTION_ID};
 use super::super::{VERSIONS, client, connect, kept};
 use super::demo::outgoing;
 use super::{demo_broker, session};
@@ -35,6 +35,39 @@ async fn a_delivery_needs_no_subscription_and_has_its_own_qos() -> anyhow::Resul
         }
         client.quiet().await?;
     }
+    broker.stop().await;
+    Ok(())
+}
+
+/// [MQTT-3.3.4-3] for what plugins deliver.
+#[tokio::test]
+async fn a_delivery_names_the_subscriptions_that_match_it() -> anyhow::Result<()> {
+    let (broker, demo) = demo_broker(|_| {}).await?;
+    let mut client = client(&broker, Version::V5, "one").await;
+    let to = session(&demo, "one").handle();
+    let id = |id: u8| [(SUBSCRIPTION_ID, bytes::Bytes::copy_from_slice(&[id]))];
+    let expect = async |expected: &[u8], client: &mut RawClient| {
+        for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+            let queued = demo.broker.deliver(to, outgoing(NEWS, "x", qos));
+            assert_eq!(queued, Delivery::Queued);
+            let message = client.take(NEWS).await?;
+            let ids = message.properties.all(SUBSCRIPTION_ID);
+            assert_eq!(ids.map(|id| id[0]).collect::<Vec<_>>(), expected);
+        }
+        anyhow::Ok(())
+    };
+    expect(&[], &mut client).await?;
+    client.subscribe_with(&[(NEWS, 1)], &id(3)).await?;
+    expect(&[3], &mut client).await?;
+    client.subscribe_with(&[("$x/demo/#", 1)], &id(9)).await?;
+    client
+        .subscribe_with(&[("$x/demo/live", 1)], &id(4))
+        .await?;
+    expect(&[3, 9], &mut client).await?;
+    client.subscribe(&[(NEWS, 1)]).await?;
+    expect(&[9], &mut client).await?;
+    client.unsubscribe(&["$x/demo/#"]).await?;
+    expect(&[], &mut client).await?;
     broker.stop().await;
     Ok(())
 }

@@ -83,9 +83,12 @@ impl Plugin for Sleepy {
         } else {
             OnFault::Skip
         };
-        registrar
-            .provides(self.clone())
-            .authorize_subscribe(FilterOptions { deadline, on_fault }, self.clone());
+        registrar.provides(self.clone()).authorize_subscribe(
+            FilterOptions::default()
+                .deadline(deadline)
+                .on_fault(on_fault),
+            self.clone(),
+        );
     }
 }
 

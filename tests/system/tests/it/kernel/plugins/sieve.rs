@@ -47,8 +47,8 @@ impl PublishFilter for Filter {
         Ok(match action {
             "accept" => Verdict::Accept,
             "consume" => Verdict::Consume,
-            "reject" => Verdict::Reject(Reason::QuotaExceeded),
-            "disconnect" => Verdict::Disconnect(Reason::MessageRateTooHigh),
+            "reject" => Verdict::reject(Reason::QuotaExceeded),
+            "disconnect" => Verdict::disconnect(Reason::MessageRateTooHigh),
             "payload" => {
                 message.payload = "rewritten".into();
                 Verdict::Next
@@ -134,7 +134,9 @@ impl Plugin for Sieve {
                     name,
                     calls: Arc::clone(&self.calls),
                 });
-                let options = FilterOptions { deadline, on_fault };
+                let options = FilterOptions::default()
+                    .deadline(deadline)
+                    .on_fault(on_fault);
                 registrar.publish_filter(phase, Scope::Prefix(prefix), options, filter);
             }
         }

@@ -12,6 +12,39 @@ use super::{demo_broker, login, session};
 
 const NEWS: &str = "$x/demo/news";
 
+/// What it was sent and did not acknowledge, and what waited.
+#[tokio::test]
+async fn a_shared_message_that_is_no_longer_allowed_goes_to_another_of_its_group()
+-> anyhow::Result<()> {
+    let (broker, demo) = demo_broker(|_| {}).await?;
+    for version in VERSIONS {
+        let narrow = kept(version, "one").property(RECEIVE_MAXIMUM, &[0, 1][..]);
+        let mut one = broker.client(narrow).await?;
+        let mut two = client(&broker, version, "two").await;
+        for (name, client) in [("one", &mut one), ("two", &mut two)] {
+            let id = session(&demo, name).id;
+            demo.broker.set_user(id, Some(login("alice"))).await?;
+            if name == "one" {
+                client.subscribe(&[("$share/g/members/a", 1)]).await?;
+                for payload in ["1", "2", "3"] {
+                    client.publish_done("members/a", payload, 1, false).await?;
+                }
+                client.publish_on("members/a").await?;
+            }
+        }
+        two.subscribe(&[("$share/g/members/a", 1)]).await?;
+        let logged_out = session(&demo, "one").id;
+        demo.broker.set_user(logged_out, None).await?;
+        for payload in ["1", "2", "3"] {
+            assert_eq!(two.take("members/a").await?.payload, payload);
+        }
+        two.quiet().await?;
+        client(&broker, version, "one").await.disconnect(0).await?;
+    }
+    broker.stop().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_login_changes_the_handle_and_ends_what_the_old_one_had() -> anyhow::Result<()> {
     let (broker, demo) = demo_broker(|_| {}).await?;

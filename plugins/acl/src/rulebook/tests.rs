@@ -1,20 +1,21 @@
-//! Every sentence of the wire contract's rules, by the hooks that the broker calls.
+//! Every sentence of the wire contract's rules, as the broker is told.
 
-use partyline_plugin::{
-    DeviceKey, Origin, Owner, Principal, ProtocolVersion, Qos, SessionId, UserLogin,
-};
-use partyline_protocol::{AppKey, Class, ClientId, TopicFilter, TopicLimits, TopicName, Username};
+use partyline_plugin::{DeviceKey, Owner, Principal, ProtocolVersion, SessionId, UserLogin};
+use partyline_protocol::{Class, ClientId, TopicFilter, TopicLimits, TopicName, Username};
 
 use super::*;
+use crate::AclConfig;
 
 const APP: &str = "0123456789abcdef01234567";
 const OTHER_APP: &str = "76543210fedcba9876543210";
 
-fn acl(rules: &str) -> Acl {
+fn rules(rules: &str) -> Rules {
     let config: AclConfig = toml::from_str(&format!("rules = [{rules}]")).unwrap();
-    Acl {
-        rules: Rules::new(config).unwrap(),
-    }
+    Rules::new(config.rules).unwrap()
+}
+
+fn acl(operator: &str) -> Rulebook {
+    Rulebook::new(rules(operator))
 }
 
 fn session(role: Role, app: &str, client_id: &str, user: Option<&str>) -> SessionInfo {
@@ -51,24 +52,22 @@ fn user(name: &str) -> SessionInfo {
     session(Role::Device, APP, "phone", Some(name))
 }
 
-async fn publish(acl: &Acl, session: &SessionInfo, topic: &str) -> AccessVerdict {
+fn publish(acl: &Rulebook, session: &SessionInfo, topic: &str) -> AccessVerdict {
     let topic = TopicName::parse(topic, &TopicLimits::MQTT).unwrap();
-    let message = Message::new(topic, "x", Origin::Client);
-    acl.authorize_publish(session, &message).await.unwrap()
+    acl.verdict(session, Access::Publish(&topic))
 }
 
-async fn subscribe(acl: &Acl, session: &SessionInfo, filter: &str) -> AccessVerdict {
+fn subscribe(acl: &Rulebook, session: &SessionInfo, filter: &str) -> AccessVerdict {
     let filter = TopicFilter::parse(filter, &TopicLimits::MQTT).unwrap();
-    let request = SubscribeRequest::new(filter, None, Qos::AtMostOnce);
-    acl.authorize_subscribe(session, &request).await.unwrap()
+    acl.verdict(session, Access::Subscribe(&filter))
 }
 
 const ALLOW: AccessVerdict = AccessVerdict::Allow;
 const DENY: AccessVerdict = AccessVerdict::Deny(Reason::NotAuthorized);
 const NEXT: AccessVerdict = AccessVerdict::Next;
 
-#[tokio::test]
-async fn without_a_rule_only_servers_and_anonymous_clients_may() {
+#[test]
+fn without_a_rule_only_servers_and_anonymous_clients_may() {
     let acl = acl("");
     for (session, want) in [
         (device("d"), NEXT),
@@ -76,13 +75,13 @@ async fn without_a_rule_only_servers_and_anonymous_clients_may() {
         (session(Role::Anonymous, APP, "a", None), ALLOW),
         (session(Role::Server, APP, "s", None), ALLOW),
     ] {
-        assert_eq!(publish(&acl, &session, "a/b").await, want, "{session:?}");
-        assert_eq!(subscribe(&acl, &session, "a/#").await, want, "{session:?}");
+        assert_eq!(publish(&acl, &session, "a/b"), want, "{session:?}");
+        assert_eq!(subscribe(&acl, &session, "a/#"), want, "{session:?}");
     }
 }
 
-#[tokio::test]
-async fn rules_bind_anonymous_clients_and_never_servers() {
+#[test]
+fn rules_bind_anonymous_clients_and_never_servers() {
     let acl = acl(r##"{ effect = "deny", action = "all", topic = "#" }"##);
     for (role, want) in [
         (Role::Anonymous, DENY),
@@ -90,13 +89,13 @@ async fn rules_bind_anonymous_clients_and_never_servers() {
         (Role::Server, ALLOW),
     ] {
         let session = session(role, APP, "c", None);
-        assert_eq!(publish(&acl, &session, "a").await, want, "{role:?}");
-        assert_eq!(subscribe(&acl, &session, "#").await, want, "{role:?}");
+        assert_eq!(publish(&acl, &session, "a"), want, "{role:?}");
+        assert_eq!(subscribe(&acl, &session, "#"), want, "{role:?}");
     }
 }
 
-#[tokio::test]
-async fn the_first_match_wins() {
+#[test]
+fn the_first_match_wins() {
     let acl = acl(r##"
         { effect = "allow", action = "all", topic = "a/open" },
         { effect = "deny", action = "all", topic = "a/+" },
@@ -108,13 +107,13 @@ async fn the_first_match_wins() {
         ("a/x/y", ALLOW),
         ("b", ALLOW),
     ] {
-        assert_eq!(publish(&acl, &device, topic).await, want, "{topic}");
-        assert_eq!(subscribe(&acl, &device, topic).await, want, "{topic}");
+        assert_eq!(publish(&acl, &device, topic), want, "{topic}");
+        assert_eq!(subscribe(&acl, &device, topic), want, "{topic}");
     }
 }
 
-#[tokio::test]
-async fn an_action_is_only_itself() {
+#[test]
+fn an_action_is_only_itself() {
     let acl = acl(r#"
         { effect = "allow", action = "publish", topic = "up" },
         { effect = "allow", action = "subscribe", topic = "down" },
@@ -125,13 +124,13 @@ async fn an_action_is_only_itself() {
         ("down", NEXT, ALLOW),
         ("both", ALLOW, ALLOW),
     ] {
-        assert_eq!(publish(&acl, &device, topic).await, up, "{topic}");
-        assert_eq!(subscribe(&acl, &device, topic).await, down, "{topic}");
+        assert_eq!(publish(&acl, &device, topic), up, "{topic}");
+        assert_eq!(subscribe(&acl, &device, topic), down, "{topic}");
     }
 }
 
-#[tokio::test]
-async fn an_allow_must_cover_the_whole_filter() {
+#[test]
+fn an_allow_must_cover_the_whole_filter() {
     let acl = acl(r#"{ effect = "allow", action = "subscribe", topic = "a/+/c" }"#);
     let cases = [
         ("a/b/c", ALLOW),
@@ -142,16 +141,12 @@ async fn an_allow_must_cover_the_whole_filter() {
         ("+/b/c", NEXT),
     ];
     for (filter, want) in cases {
-        assert_eq!(
-            subscribe(&acl, &device("d"), filter).await,
-            want,
-            "{filter}"
-        );
+        assert_eq!(subscribe(&acl, &device("d"), filter), want, "{filter}");
     }
 }
 
-#[tokio::test]
-async fn a_deny_matches_what_overlaps() {
+#[test]
+fn a_deny_matches_what_overlaps() {
     let acl = acl(r##"
         { effect = "deny", action = "subscribe", topic = "a/secret/#" },
         { effect = "allow", action = "all", topic = "#" }"##);
@@ -166,53 +161,49 @@ async fn a_deny_matches_what_overlaps() {
         ("b/#", ALLOW),
         ("+", ALLOW),
     ] {
-        assert_eq!(
-            subscribe(&acl, &device("d"), filter).await,
-            want,
-            "{filter}"
-        );
+        assert_eq!(subscribe(&acl, &device("d"), filter), want, "{filter}");
     }
     assert_eq!(
-        publish(&acl, &device("d"), "a/secret").await,
+        publish(&acl, &device("d"), "a/secret"),
         ALLOW,
         "about subscribing only"
     );
 }
 
-#[tokio::test]
-async fn placeholders_name_the_session() {
+#[test]
+fn placeholders_name_the_session() {
     let acl = acl(r#"{ effect = "allow", action = "all", topic = "%a/%u/%c/+" }"#);
     let mine = format!("{APP}/anna/phone/x");
-    assert_eq!(publish(&acl, &user("anna"), &mine).await, ALLOW);
+    assert_eq!(publish(&acl, &user("anna"), &mine), ALLOW);
     assert_eq!(
-        subscribe(&acl, &user("anna"), &format!("{APP}/anna/phone/+")).await,
+        subscribe(&acl, &user("anna"), &format!("{APP}/anna/phone/+")),
         ALLOW
     );
-    assert_eq!(publish(&acl, &user("bert"), &mine).await, NEXT);
+    assert_eq!(publish(&acl, &user("bert"), &mine), NEXT);
     assert_eq!(
-        publish(&acl, &device("phone"), &mine).await,
+        publish(&acl, &device("phone"), &mine),
         NEXT,
         "nobody is logged in"
     );
     let elsewhere = session(Role::Device, OTHER_APP, "phone", Some("anna"));
-    assert_eq!(publish(&acl, &elsewhere, &mine).await, NEXT);
+    assert_eq!(publish(&acl, &elsewhere, &mine), NEXT);
 }
 
-#[tokio::test]
-async fn an_unfit_value_never_allows() {
+#[test]
+fn an_unfit_value_never_allows() {
     let acl = acl(r#"{ effect = "allow", action = "all", topic = "dev/%c" }"#);
-    assert_eq!(publish(&acl, &device("d1"), "dev/d1").await, ALLOW);
+    assert_eq!(publish(&acl, &device("d1"), "dev/d1"), ALLOW);
     for client_id in ["+", "#", "d1/x", "d+", "d#"] {
         for topic in ["dev/d1", "dev/d1/x"] {
             assert_eq!(
-                publish(&acl, &device(client_id), topic).await,
+                publish(&acl, &device(client_id), topic),
                 NEXT,
                 "{client_id}"
             );
         }
         for filter in ["dev/+", "dev/#", "dev/d1", "dev/d1/x"] {
             assert_eq!(
-                subscribe(&acl, &device(client_id), filter).await,
+                subscribe(&acl, &device(client_id), filter),
                 NEXT,
                 "{client_id}"
             );
@@ -220,26 +211,26 @@ async fn an_unfit_value_never_allows() {
     }
 }
 
-#[tokio::test]
-async fn an_unfit_value_denies_as_a_plus() {
+#[test]
+fn an_unfit_value_denies_as_a_plus() {
     let acl = acl(r##"
         { effect = "deny", action = "all", topic = "dev/%u" },
         { effect = "deny", action = "all", topic = "box/%c" },
         { effect = "allow", action = "all", topic = "#" }"##);
-    assert_eq!(publish(&acl, &user("anna"), "dev/anna").await, DENY);
-    assert_eq!(publish(&acl, &user("anna"), "dev/bert").await, ALLOW);
+    assert_eq!(publish(&acl, &user("anna"), "dev/anna"), DENY);
+    assert_eq!(publish(&acl, &user("anna"), "dev/bert"), ALLOW);
     assert_eq!(
-        publish(&acl, &device("d"), "dev/bert").await,
+        publish(&acl, &device("d"), "dev/bert"),
         DENY,
         "no user is empty"
     );
-    assert_eq!(publish(&acl, &device("a/b"), "box/c").await, DENY);
-    assert_eq!(subscribe(&acl, &device("a/b"), "box/+").await, DENY);
-    assert_eq!(publish(&acl, &user("anna"), "box/c").await, ALLOW);
+    assert_eq!(publish(&acl, &device("a/b"), "box/c"), DENY);
+    assert_eq!(subscribe(&acl, &device("a/b"), "box/+"), DENY);
+    assert_eq!(publish(&acl, &user("anna"), "box/c"), ALLOW);
 }
 
-#[tokio::test]
-async fn app_and_user_narrow_a_rule() {
+#[test]
+fn app_and_user_narrow_a_rule() {
     let acl = acl(&format!(
         r#"{{ effect = "allow", action = "all", topic = "a", app = "{APP}", user = "anna" }},
            {{ effect = "allow", action = "all", topic = "b", app = "{APP}", user = "" }}"#
@@ -251,17 +242,62 @@ async fn app_and_user_narrow_a_rule() {
         (device("phone"), NEXT, ALLOW),
         (elsewhere, NEXT, NEXT),
     ] {
-        assert_eq!(publish(&acl, &session, "a").await, a, "{session:?}");
-        assert_eq!(publish(&acl, &session, "b").await, b, "{session:?}");
+        assert_eq!(publish(&acl, &session, "a"), a, "{session:?}");
+        assert_eq!(publish(&acl, &session, "b"), b, "{session:?}");
     }
 }
 
-#[tokio::test]
-async fn topics_under_dollar_are_left_to_their_plugins() {
+#[test]
+fn topics_under_dollar_are_left_to_their_plugins() {
     let acl = acl(r##"{ effect = "allow", action = "all", topic = "#" }"##);
     let server = session(Role::Server, APP, "s", None);
     for session in [device("d"), server] {
-        assert_eq!(publish(&acl, &session, "$im/message/send").await, NEXT);
-        assert_eq!(subscribe(&acl, &session, "$im/inbox").await, NEXT);
+        assert_eq!(publish(&acl, &session, "$im/message/send"), NEXT);
+        assert_eq!(subscribe(&acl, &session, "$im/inbox"), NEXT);
+    }
+}
+
+#[test]
+fn an_app_rules_itself_and_no_other() {
+    let acl = acl("");
+    let open = rules(r##"{ effect = "allow", action = "all", topic = "#" }"##);
+    acl.set_apps([(AppKey::parse(APP).unwrap(), open)]);
+    let elsewhere = session(Role::Device, OTHER_APP, "d", None);
+    assert_eq!(publish(&acl, &device("d"), "a"), ALLOW);
+    assert_eq!(publish(&acl, &elsewhere, "a"), NEXT);
+    acl.set_apps([(AppKey::parse(APP).unwrap(), Rules::default())]);
+    assert_eq!(publish(&acl, &device("d"), "a"), NEXT);
+}
+
+#[test]
+fn what_the_operator_decides_no_app_changes() {
+    let acl = acl(r#"
+        { effect = "deny", action = "all", topic = "secret/#" },
+        { effect = "allow", action = "publish", topic = "up" }"#);
+    let of_app = rules(
+        r##"
+        { effect = "deny", action = "all", topic = "up" },
+        { effect = "allow", action = "all", topic = "#" }"##,
+    );
+    acl.set_apps([(AppKey::parse(APP).unwrap(), of_app)]);
+    let device = device("d");
+    for (topic, up, down) in [
+        ("secret/x", DENY, DENY),
+        ("up", ALLOW, DENY),
+        ("other", ALLOW, ALLOW),
+    ] {
+        assert_eq!(publish(&acl, &device, topic), up, "{topic}");
+        assert_eq!(subscribe(&acl, &device, topic), down, "{topic}");
+    }
+    assert_eq!(subscribe(&acl, &device, "#"), DENY, "it would show secrets");
+}
+
+#[test]
+fn rules_that_cannot_be_read_close_the_app() {
+    let acl = acl(r#"{ effect = "allow", action = "all", topic = "a" }"#);
+    acl.set_apps([(AppKey::parse(APP).unwrap(), Rules::closed())]);
+    for session in [device("d"), session(Role::Anonymous, APP, "a", None)] {
+        assert_eq!(publish(&acl, &session, "a"), ALLOW, "the operator's");
+        assert_eq!(publish(&acl, &session, "b"), DENY);
     }
 }

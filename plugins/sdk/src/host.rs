@@ -1,0 +1,11 @@
+//! The other side of the SDK: what the broker, and a double of it in tests, needs to host plugins.
+//! The author of a plugin needs nothing of it.
+
+mod declared;
+
+pub use crate::broker::Broker;
+pub use crate::command::{CommandFuture, CommandHandler};
+pub use crate::plugin::{DynPlugin, PluginFactory};
+pub use declared::{
+    CommandEntry, Delegation, HookEntry, Namespace, OutletEntry, PublishFilterEntry, Registrations,
+};

@@ -1,0 +1,5 @@
+//! MQTT 5.0.
+
+use crate::Chapter;
+
+pub(crate) const CHAPTERS: &[Chapter] = &[];
