@@ -27,6 +27,8 @@ pub(crate) struct Codec {
     max_sent: Option<u32>,
     /// Packets that were decoded and encoded since somebody last looked.
     pub(crate) tally: Tally,
+    /// Request Problem Information ([MQTT-3.1.2-29]).
+    tells_problems: bool,
     inner: Inner,
 }
 
@@ -47,6 +49,7 @@ impl Codec {
             max_packet,
             max_sent: None,
             tally: Tally::default(),
+            tells_problems: true,
             inner,
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use dashmap::DashMap;
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::{Clock, Message, PublishError, Reason, SessionId, Tasks};
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
-use crate::plugins::{ChainDescription, HookTable};
+use crate::plugins::{ChainDescription, DeliverFilters, Events, HookTable};
 use crate::router::AppSpace;
 use crate::session::{Attachment, Registry, Session, Stop};
 
@@ -24,6 +25,8 @@ pub(crate) struct Kernel {
     pub(crate) registry: Registry,
     /// Replaced as a whole, so that sessions opened earlier see it too.
     pub(crate) hooks: ArcSwap<HookTable>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) deliver: Arc<DeliverFilters>,
     /// Every app's own topic space, made when its first session comes.
     apps: DashMap<AppKey, Arc<AppSpace>>,
     /// The tasks of connections and of the commands they started.
@@ -50,6 +53,8 @@ impl Kernel {
             clock,
             registry: Registry::default(),
             hooks: ArcSwap::default(),
+            events: Arc::default(),
+            deliver: Arc::default(),
             apps: DashMap::new(),
             connections: Tasks::new(stopping.clone()),
             stopping,
@@ -65,7 +70,10 @@ impl Kernel {
 
     /// What packets meet, and how it fares.
     pub(crate) fn describe(&self) -> ChainDescription {
-        self.hooks.load().describe()
+        let mut chain = self.hooks.load().describe();
+        chain.hooks.extend(self.deliver.describe());
+        chain.observers = self.events.describe();
+        chain
     }
 
     pub(crate) fn next_session_id(&self) -> SessionId {
@@ -77,10 +85,10 @@ impl Kernel {
         if let Some(space) = self.apps.get(app) {
             return Arc::clone(&space);
         }
-        let space = self
-            .apps
-            .entry(app.clone())
-            .or_insert_with(|| Arc::new(AppSpace::new(&self.config.limits)));
+        let space = self.apps.entry(app.clone()).or_insert_with(|| {
+            let space = AppSpace::new(&self.config.limits);
+            Arc::new(space.watched(&self.events, &self.deliver))
+        });
         Arc::clone(&space)
     }
 
@@ -90,13 +98,23 @@ impl Kernel {
     }
 
     /// Routes a plugin's message in its app. Returns when every target has it.
-    pub(crate) async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
+    pub(crate) async fn publish(
+        &self,
+        app: &AppKey,
+        mut message: Message,
+    ) -> Result<(), PublishError> {
         if message.topic.as_str().starts_with('$') {
             return Err(PublishError::ReservedTopic);
         }
-        let space = self.space(app);
+        if message.retain {
+            // What is kept for long must not pin a larger buffer of the plugin.
+            message.payload = Bytes::copy_from_slice(&message.payload);
+        }
+        let (space, told) = (self.space(app), self.events.about(app, &message));
         let routed = space.publish(&self.config.limits, message, None).await;
-        routed.map_err(|_| PublishError::RetainedFull)
+        routed.map_err(|_| PublishError::RetainedFull)?;
+        self.events.published(None, told);
+        Ok(())
     }
 
     /// Forgets an app: its connections end, its sessions and retained messages go.

@@ -26,5 +26,5 @@ pub use config::{
 };
 pub use plugins::{
     ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
-    NamespaceDescription, ObserverDescription, OutletDescription,
+    NamespaceDescription, ObserverDescription, OutletDescription, ReloadError, ReloadOutcome,
 };

@@ -9,7 +9,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use partyline_plugin::protocol::{TopicFilter, TopicName};
@@ -25,6 +24,7 @@ use trie::{Leaf, Trie};
 use crate::config::LimitsConfig;
 use crate::metrics::{Census, Traffic};
 use crate::packet::SubscribeOptions;
+use crate::plugins::{DeliverFilters, Events};
 use crate::session::{Matched, Orphan, Publication, Session};
 use crate::sys::Load;
 
@@ -60,6 +60,8 @@ pub(crate) struct AppSpace {
     order: [Mutex<()>; STRIPES],
     /// Places for sessions without a connection.
     places: Arc<Semaphore>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) deliver: Arc<DeliverFilters>,
 }
 
 impl AppSpace {
@@ -78,7 +80,16 @@ impl AppSpace {
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
             places: Arc::new(Semaphore::new(places)),
+            events: Arc::default(),
+            deliver: Arc::default(),
         }
+    }
+
+    /// With the observers and the deliver filters of this broker.
+    pub(crate) fn watched(mut self, events: &Arc<Events>, deliver: &Arc<DeliverFilters>) -> Self {
+        self.events = Arc::clone(events);
+        self.deliver = Arc::clone(deliver);
+        self
     }
 
     /// The app is gone: sessions that come now must not stay.
@@ -152,7 +163,8 @@ impl AppSpace {
     }
 
     /// Retains a message that is to be, and hands it to every matching session's queue; `from` is
-    /// the publisher, for No Local. What cannot be retained goes to nobody.
+    /// the publisher, for No Local. What cannot be retained goes to nobody. The payload is kept as it
+    /// is, with the buffer that it lies in.
     ///
     /// Async because with several brokers it returns only when the others have confirmed.
     #[expect(
@@ -220,9 +232,13 @@ impl AppSpace {
         }
     }
 
-    fn keep(&self, mut message: Message) -> Result<Arc<Publication>, RetainedFull> {
-        // What is kept for long must not pin a larger buffer.
-        message.payload = Bytes::copy_from_slice(&message.payload);
+    /// Keeps a message as its topic's and hands it to nobody. Its payload pins no larger buffer.
+    pub(crate) fn retain(&self, message: Message) -> Result<(), RetainedFull> {
+        let _in_order = self.order(&message.topic.clone());
+        self.keep(message).map(drop)
+    }
+
+    fn keep(&self, message: Message) -> Result<Arc<Publication>, RetainedFull> {
         let publication = Arc::new(Publication::new(message));
         self.retained.store(&publication)?;
         Ok(publication)

@@ -42,7 +42,10 @@ pub(crate) async fn serve(
     ready::announce(broker.addresses(), output)?;
 
     while signals.next().await == Asked::Reload {
-        reload(&broker, global, flags, &mut tls);
+        tokio::select! {
+            () = reload(&broker, global, flags, &mut tls) => {}
+            _code = signals.stop() => break,
+        }
     }
     tracing::info!("stopping; a second signal ends the process at once");
     Ok(finish(broker.stop(), signals.stop()).await)

@@ -121,6 +121,7 @@ impl Codec {
             lower_expiry(&mut will.properties);
         }
         codec.max_sent = connect.max_packet_size;
+        codec.tells_problems = connect.request_problem_information;
         Ok(Some((codec, connect)))
     }
 }
@@ -356,6 +357,7 @@ fn connect_v3(connect: v3::Connect, version: ProtocolVersion) -> Result<Connect,
         receive_maximum: u16::MAX,
         max_packet_size: None,
         topic_alias_maximum: 0,
+        request_response_information: false,
         request_problem_information: true,
         has_auth_method: false,
         user_properties: Vec::new(),
@@ -380,6 +382,7 @@ fn connect_v5(connect: v5::Connect, clean_start: bool) -> Result<Connect, FrameE
         receive_maximum: connect.receive_max.map_or(u16::MAX, NonZeroU16::get),
         max_packet_size: connect.max_packet_size.map(Into::into),
         topic_alias_maximum: connect.topic_alias_max,
+        request_response_information: connect.request_response_info,
         request_problem_information: connect.request_problem_info,
         has_auth_method: connect.auth_method.is_some(),
         user_properties: pairs(&connect.user_properties)?,

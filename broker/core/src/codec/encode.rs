@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
+use bytestring::ByteString;
 use partyline_plugin::{ProtocolVersion, Qos, Reason};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
@@ -44,6 +45,7 @@ impl Codec {
                     topic_alias_max: connack.topic_alias_maximum,
                     assigned_client_id: connack.assigned_client_id.map(Into::into),
                     server_keepalive_sec: connack.server_keep_alive,
+                    response_info: connack.response_information.map(Into::into),
                     user_properties: connack
                         .user_properties
                         .into_iter()
@@ -54,6 +56,7 @@ impl Codec {
                 // [MQTT-3.2.2-20]
                 if !self.put_fitting(v5::Packet::from(packet.clone()), output) {
                     packet.user_properties.clear();
+                    packet.response_info = None;
                     self.put_fitting(v5::Packet::from(packet), output);
                 }
             }
@@ -107,87 +110,93 @@ impl Codec {
         }
     }
 
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
-    pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP. The detail says why a PUBACK or PUBREC refuses.
+    pub(crate) fn ack(
+        &mut self,
+        answer: Answer,
+        id: u16,
+        reason: Reason,
+        detail: Option<&str>,
+        output: &mut BytesMut,
+    ) {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
         self.tally.packets_out += 1;
-        match &mut self.inner {
-            Inner::V3(codec) => {
-                let packet = match answer {
-                    Answer::Ack => v3::Packet::PublishAck { packet_id },
-                    Answer::Rec => v3::Packet::PublishReceived { packet_id },
-                    Answer::Rel => v3::Packet::PublishRelease { packet_id },
-                    Answer::Comp => v3::Packet::PublishComplete { packet_id },
-                };
-                put(codec.encode(packet, output));
-            }
-            Inner::V5(codec) => {
-                let first = || v5::PublishAck {
-                    packet_id,
-                    reason_code: v5::PublishAckReason::try_from(reason.code())
-                        .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
-                    properties: Vec::new(),
-                    reason_string: None,
-                };
-                let second = || v5::PublishAck2 {
-                    packet_id,
-                    reason_code: v5::PublishAck2Reason::try_from(reason.code())
-                        .unwrap_or(v5::PublishAck2Reason::Success),
-                    properties: Vec::new(),
-                    reason_string: None,
-                };
-                let packet = match answer {
-                    Answer::Ack => v5::Packet::PublishAck(first()),
-                    Answer::Rec => v5::Packet::PublishReceived(first()),
-                    Answer::Rel => v5::Packet::PublishRelease(second()),
-                    Answer::Comp => v5::Packet::PublishComplete(second()),
-                };
-                put(codec.encode(packet, output));
-            }
+        if let Inner::V3(codec) = &mut self.inner {
+            let packet = match answer {
+                Answer::Ack => v3::Packet::PublishAck { packet_id },
+                Answer::Rec => v3::Packet::PublishReceived { packet_id },
+                Answer::Rel => v3::Packet::PublishRelease { packet_id },
+                Answer::Comp => v3::Packet::PublishComplete { packet_id },
+            };
+            put(codec.encode(packet, output));
+            return;
         }
+        let first = |reason_string| v5::PublishAck {
+            packet_id,
+            reason_code: v5::PublishAckReason::try_from(reason.code())
+                .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
+            properties: Vec::new(),
+            reason_string,
+        };
+        let second = || v5::PublishAck2 {
+            packet_id,
+            reason_code: v5::PublishAck2Reason::try_from(reason.code())
+                .unwrap_or(v5::PublishAck2Reason::Success),
+            properties: Vec::new(),
+            reason_string: None,
+        };
+        self.put_with_reason(detail, output, |reason_string| match answer {
+            Answer::Ack => v5::Packet::PublishAck(first(reason_string)),
+            Answer::Rec => v5::Packet::PublishReceived(first(reason_string)),
+            Answer::Rel => v5::Packet::PublishRelease(second()),
+            Answer::Comp => v5::Packet::PublishComplete(second()),
+        });
     }
 
-    /// SUBACK: one granted QoS or refusal for each filter.
-    pub(crate) fn suback(&mut self, id: u16, granted: &[Result<Qos, Reason>], out: &mut BytesMut) {
+    /// SUBACK: one granted QoS or refusal for each filter. The detail says why one was refused.
+    pub(crate) fn suback(
+        &mut self,
+        id: u16,
+        granted: &[Result<Qos, Reason>],
+        detail: Option<&str>,
+        output: &mut BytesMut,
+    ) {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
         self.tally.packets_out += 1;
-        match &mut self.inner {
-            Inner::V3(codec) => {
-                let status = granted
-                    .iter()
-                    .map(|granted| match granted {
-                        Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
-                        Err(_) => v3::SubscribeReturnCode::Failure,
-                    })
-                    .collect();
-                put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, out));
-            }
-            Inner::V5(codec) => {
-                let status = granted
-                    .iter()
-                    .map(|granted| {
-                        let code = match granted {
-                            Ok(qos) => qos.level(),
-                            Err(reason) => reason.code(),
-                        };
-                        v5::SubscribeAckReason::try_from(code)
-                            .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
-                    })
-                    .collect();
-                let properties = Vec::new();
-                let ack = v5::SubscribeAck {
-                    packet_id,
-                    properties,
-                    reason_string: None,
-                    status,
-                };
-                put(codec.encode(v5::Packet::SubscribeAck(ack), out));
-            }
+        if let Inner::V3(codec) = &mut self.inner {
+            let status = granted
+                .iter()
+                .map(|granted| match granted {
+                    Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
+                    Err(_) => v3::SubscribeReturnCode::Failure,
+                })
+                .collect();
+            put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, output));
+            return;
         }
+        let status: Vec<_> = granted
+            .iter()
+            .map(|granted| {
+                let code = match granted {
+                    Ok(qos) => qos.level(),
+                    Err(reason) => reason.code(),
+                };
+                v5::SubscribeAckReason::try_from(code)
+                    .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
+            })
+            .collect();
+        self.put_with_reason(detail, output, |reason_string| {
+            v5::Packet::SubscribeAck(v5::SubscribeAck {
+                packet_id,
+                properties: Vec::new(),
+                reason_string,
+                status: status.clone(),
+            })
+        });
     }
 
     /// UNSUBACK: one reason for each filter.
@@ -246,6 +255,20 @@ impl Codec {
         if !self.put_fitting(v5::Packet::Disconnect(packet.clone()), output) {
             packet.reason_string = None;
             self.put_fitting(v5::Packet::Disconnect(packet), output);
+        }
+    }
+
+    /// Encodes for MQTT 5, with a Reason String if the client wants one and takes a packet so large
+    /// ([MQTT-3.1.2-29], [MQTT-3.4.2-2], [MQTT-3.9.2-1]).
+    fn put_with_reason(
+        &mut self,
+        detail: Option<&str>,
+        output: &mut BytesMut,
+        packet: impl Fn(Option<ByteString>) -> v5::Packet,
+    ) {
+        let detail = detail.filter(|_| self.tells_problems);
+        if detail.is_none() || !self.put_fitting(packet(detail.map(Into::into)), output) {
+            self.put_fitting(packet(None), output);
         }
     }
 

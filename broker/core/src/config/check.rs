@@ -1,5 +1,7 @@
 //! What the types of the configuration cannot say.
 
+use partyline_plugin::protocol::TopicName;
+
 use super::BrokerConfig;
 use super::mqtt::is_origin;
 
@@ -46,6 +48,12 @@ pub enum Unusable {
         /// What it must be.
         problem: &'static str,
     },
+    /// It must be a topic name of the app's own.
+    #[error("must be a topic without wildcards that does not begin with $")]
+    NoPlainTopic {
+        /// Which.
+        key: &'static str,
+    },
     /// It needs another one that is not set.
     #[error("needs {needs}, which is not set")]
     Needs {
@@ -64,6 +72,7 @@ impl Unusable {
             | Self::TooSmall { key, .. }
             | Self::Below { key, .. }
             | Self::Malformed { key, .. }
+            | Self::NoPlainTopic { key }
             | Self::Needs { key, .. } => key,
         }
     }
@@ -127,6 +136,13 @@ impl BrokerConfig {
                 key: "mqtt.ws_origins",
                 problem: "each must be as a browser says it, such as https://app.example, or *",
             });
+        }
+        if let Some(topic) = &mqtt.response_information {
+            let topic = TopicName::parse(topic, &limits.topic());
+            if topic.is_err() || topic.is_ok_and(|topic| topic.is_reserved()) {
+                let key = "mqtt.response_information";
+                return Err(Unusable::NoPlainTopic { key });
+            }
         }
         if mqtt.tls_listen.is_some() && mqtt.tls.is_none() {
             return Err(Unusable::Needs {

@@ -22,6 +22,10 @@ pub struct MqttConfig {
     pub tls: Option<TlsConfig>,
     /// App whose plain topics clients without credentials may use. `None` = refused.
     pub anonymous_app: Option<AppKey>,
+    /// Told to MQTT 5 clients that ask for Response Information: what their response topics begin
+    /// with. `%a` is the app, `%u` the user and `%c` the client id; who lacks one is told nothing.
+    /// `None` = told to nobody. What a client may use is up to the rules all the same.
+    pub response_information: Option<String>,
     /// Keep-alive told to MQTT 5 clients in place of their own, seconds; 0 = keep theirs.
     pub server_keep_alive: u16,
     /// The longest keep-alive, seconds, and the one of clients that ask for none.
@@ -47,6 +51,7 @@ impl Default for MqttConfig {
             tls_listen: None,
             tls: None,
             anonymous_app: None,
+            response_information: None,
             server_keep_alive: 0,
             max_keep_alive: 1800,
             connect_timeout: 10,

@@ -6,7 +6,9 @@ use std::task::Poll;
 
 use futures_util::FutureExt;
 use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName};
-use partyline_plugin::{CommandCx, CommandReply, Message, MessageProperties, Reason, Role};
+use partyline_plugin::{
+    CommandCx, CommandReply, Message, MessageProperties, Reason, Refusal, Role,
+};
 
 use super::Connection;
 use super::pending::{ReplyTo, write_reply};
@@ -20,11 +22,13 @@ impl Connection {
         let hooks = self.kernel.hooks.load_full();
         let Some(namespace_reply) = hooks.reply_topic(topic) else {
             // Nobody answers here, so only the acknowledgement can say so.
-            self.finish_publish(receipt, Reason::NotAuthorized);
+            let detail = "clients cannot publish to this topic";
+            self.finish_publish(receipt, Refusal::because(Reason::NotAuthorized, detail));
             return;
         };
         if info.principal.role == Role::Anonymous {
-            self.finish_publish(receipt, Reason::NotAuthorized);
+            let detail = "anonymous clients have no commands";
+            self.finish_publish(receipt, Refusal::because(Reason::NotAuthorized, detail));
             return;
         }
         self.pace.count();

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use partyline_plugin::{ConnectRefusal, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{
+    CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason,
+};
 use tokio::time::{Instant, timeout_at};
 
 use self::decision::{Admitted, Greeting, Terms, decide};
@@ -70,6 +72,9 @@ pub(super) async fn accept(
             let client_id = &*connect.client_id;
             let (reason, message) = (refusal.reason, refusal.message.as_deref());
             tracing::info!(%peer, client_id, %reason, message, "connection refused");
+            kernel.events.emit(EventKind::AuthFailed, || {
+                Event::auth_failed(client_id.into(), peer, connect.version, reason)
+            });
             let with_message = connect.request_problem_information;
             codec.tally.packets_in += 1;
             kernel.metrics.strangers.add_bytes(read, 0);
@@ -177,6 +182,7 @@ async fn join(
             let how = Detach {
                 publish_will: false,
                 expiry_secs: Some(previous_expiry),
+                reason: CloseReason::Ended(Reason::ServerUnavailable),
             };
             let max_expiry = kernel.config.mqtt.max_session_expiry;
             // There is no will, and the session is as it was.
@@ -221,6 +227,7 @@ fn admit(
             topic_alias_maximum: limits.topic_aliases,
             assigned_client_id: greeting.assigned.then(|| client_id.to_string()),
             server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
+            response_information: greeting.response_information,
             user_properties: greeting.connack_properties,
         },
         &mut wire.output,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Refusal};
 use tokio::time::Instant;
 
 use crate::codec::{Answer, Codec, encode_publish};
@@ -20,7 +20,7 @@ pub(super) struct ReplyTo {
 
 #[derive(Debug)]
 enum Work {
-    Done(Reason),
+    Done(Refusal),
     Running {
         slot: Slot,
         reply: Option<ReplyTo>,
@@ -65,13 +65,10 @@ impl Pending {
     }
 
     /// A message whose work is done: its acknowledgement waits its turn.
-    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: Reason) {
+    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: impl Into<Refusal>) {
         if qos != Qos::AtMostOnce {
-            self.entries.push_back(Entry {
-                id,
-                qos,
-                work: Work::Done(reason),
-            });
+            let work = Work::Done(reason.into());
+            self.entries.push_back(Entry { id, qos, work });
         }
     }
 
@@ -90,7 +87,7 @@ impl Pending {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.entries.iter().find_map(|entry| match &entry.work {
             Work::Running { deadline, .. } => Some(*deadline),
-            Work::Done(_) => None,
+            Work::Done(..) => None,
         })
     }
 
@@ -103,23 +100,27 @@ impl Pending {
                 if let Some(to) = reply.take() {
                     write_reply(codec, &to, result.payload.clone(), output);
                 }
-                entry.work = Work::Done(result.reason);
+                entry.work = Work::Done(result.reason.into());
             }
         }
         while let Some(Entry {
-            work: Work::Done(reason),
+            work: Work::Done(why),
             id,
             qos,
         }) = self.entries.front()
         {
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, *reason, output),
-                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, *reason, output),
+                Qos::AtLeastOnce => acknowledge(codec, Answer::Ack, *id, why, output),
+                Qos::ExactlyOnce => acknowledge(codec, Answer::Rec, *id, why, output),
             }
             self.entries.pop_front();
         }
     }
+}
+
+fn acknowledge(codec: &mut Codec, answer: Answer, id: u16, why: &Refusal, output: &mut BytesMut) {
+    codec.ack(answer, id, why.reason, why.message.as_deref(), output);
 }
 
 /// A reply goes at QoS 0: it needs no subscription, and on one ordered connection it can only be

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use partyline_plugin::protocol::TopicName;
-use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Verdict};
+use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Refusal, Verdict};
 
 use super::Connection;
 use crate::codec::check_response_topic;
@@ -55,7 +55,7 @@ impl Connection {
         message.properties = publish.properties;
         let hooks = self.kernel.hooks.load_full();
         let info = self.info();
-        let reason = match hooks.filter_publish(&info, &mut message).await {
+        let why = match hooks.filter_publish(&info, &mut message).await {
             Verdict::Next | Verdict::Accept => {
                 if message.topic.as_str().starts_with('$') {
                     self.on_command(receipt, &message).await;
@@ -63,13 +63,14 @@ impl Connection {
                 }
                 self.route(message).await
             }
-            Verdict::Consume => Reason::Success,
-            Verdict::Reject(refusal) => refusal.reason,
-            Verdict::Disconnect(refusal) => {
-                return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
+            Verdict::Consume => Reason::Success.into(),
+            Verdict::Reject(why) => why,
+            Verdict::Disconnect(why) => {
+                let detail = why.message.unwrap_or_else(|| "refused by a plugin".into());
+                return Err(ProtocolError::new(why.reason, detail));
             }
         };
-        self.finish_publish(receipt, reason);
+        self.finish_publish(receipt, why);
         Ok(())
     }
 
@@ -106,29 +107,36 @@ impl Connection {
     }
 
     /// Retains and routes a plain message.
-    async fn route(&mut self, mut message: Message) -> Reason {
+    async fn route(&mut self, mut message: Message) -> Refusal {
         // What is kept longer than a write must not pin the read buffer.
         message.payload = bytes::Bytes::copy_from_slice(&message.payload);
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
+        let told = self.kernel.events.about(&self.session.key.app, &message);
         match space.publish(limits, message, Some(&self.session)).await {
-            Ok(()) => Reason::Success,
+            Ok(()) => {
+                self.kernel.events.published(Some(&self.info()), told);
+                Reason::Success.into()
+            }
             Err(full) => {
                 tracing::info!(session.device = %self.session.key, %full, "retained message refused");
-                Reason::QuotaExceeded
+                let detail = "the app's limit of retained messages is reached";
+                Refusal::because(Reason::QuotaExceeded, detail)
             }
         }
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
-    pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
-        self.kernel.metrics.publishes_refused.count(reason);
+    pub(super) fn finish_publish(&mut self, receipt: Receipt, why: impl Into<Refusal>) {
+        let why = why.into();
+        self.kernel.metrics.publishes_refused.count(why.reason);
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();
+            let reason = why.reason;
             work.finish(self.codec.version(), CommandReply { payload, reason });
         }
-        self.pending.done(id, qos, reason);
+        self.pending.done(id, qos, why);
     }
 }
 
@@ -140,11 +148,13 @@ impl crate::kernel::Kernel {
         will: crate::session::WillMessage,
     ) {
         let (limits, mut message) = (&self.config.limits, will.message);
+        let told = self.events.about(&session.key.app, &message);
         if let Err(full) = session.space.publish(limits, message.clone(), None).await {
             tracing::info!(session.device = %session.key, %full, "will published, not retained");
             message.retain = false;
             // What is not retained is not refused.
             let _ = session.space.publish(limits, message, None).await;
         }
+        self.events.published(None, told);
     }
 }

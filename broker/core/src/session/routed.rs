@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use partyline_plugin::Qos;
+use partyline_plugin::{DropReason, Qos};
 use tokio::time::Instant;
 
+use super::tell::Teller;
 use super::{Enqueued, Matched, Publication};
 use crate::config::LimitsConfig;
 use crate::metrics::Drops;
@@ -67,6 +68,7 @@ pub(super) struct RoutedLane {
     expiry: Option<Instant>,
     /// Messages that were dropped for want of room, or because they had expired.
     pub(super) drops: Drops,
+    pub(super) teller: Teller,
 }
 
 impl RoutedLane {
@@ -94,6 +96,8 @@ impl RoutedLane {
             self.make_room(limits, weight);
             if !self.load.has_room(limits, weight) {
                 self.drops.full = self.drops.full.wrapping_add(1);
+                let why = DropReason::QueueFull;
+                self.teller.dropped(&routed.publication, why);
                 return Enqueued::Full;
             }
         }
@@ -154,7 +158,14 @@ impl RoutedLane {
     fn drop_expired(&mut self, now: Instant) {
         if self.expiry.is_some_and(|expiry| expiry <= now) {
             let before = self.entries.len();
-            self.keep(|routed| !routed.publication.expired(now));
+            let teller = self.teller.clone();
+            self.keep(|routed| {
+                let expired = routed.publication.expired(now);
+                if expired {
+                    teller.dropped(&routed.publication, DropReason::Expired);
+                }
+                !expired
+            });
             let expired = u32::try_from(before - self.entries.len()).unwrap_or(u32::MAX);
             self.drops.expired = self.drops.expired.wrapping_add(expired);
         }
@@ -177,6 +188,8 @@ impl RoutedLane {
             };
             self.discount(&routed);
             self.drops.full = self.drops.full.wrapping_add(1);
+            let why = DropReason::QueueFull;
+            self.teller.dropped(&routed.publication, why);
         }
     }
 }

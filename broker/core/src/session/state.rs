@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
+use super::tell::Teller;
 use super::{
     Aliases, Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication,
 };
@@ -147,7 +148,7 @@ impl Session {
     ) -> Self {
         let state = State {
             attachment: None,
-            outbound: Outbound::new(rand::random()),
+            outbound: Outbound::new(rand::random()).telling(Teller::new(&space.events, &key)),
             owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
@@ -192,10 +193,16 @@ impl Session {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
-        let State { outbound, owed, .. } = &mut *state;
+        let State {
+            outbound,
+            owed,
+            attachment,
+            ..
+        } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            owed.advance(&self.space.retained, outbound);
+            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            owed.advance(&self.space.retained, outbound, takes);
         }
         let drops = outbound.drops();
         let sent = outbound.fill(fill, aliases, output);
@@ -229,6 +236,9 @@ impl Session {
         matched: Option<Arc<Matched>>,
         offer: Offer,
     ) -> bool {
+        if !self.takes(publication) {
+            return false;
+        }
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
             return false;

@@ -9,7 +9,7 @@ use crate::config::Config;
 /// and stays as it was.
 ///
 /// `tls` are the files in use; they are read again even where the configuration cannot be.
-pub(super) fn reload(
+pub(super) async fn reload(
     broker: &Broker,
     global: &GlobalArgs,
     flags: &ServeArgs,
@@ -19,6 +19,11 @@ pub(super) fn reload(
         Ok(config) => {
             if config.broker.mqtt.tls.is_some() {
                 tls.clone_from(&config.broker.mqtt.tls);
+            }
+            // What it did to each plugin is logged there.
+            if let Err(error) = broker.reload(&config.figment).await {
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::error!(error, "no plugin was reloaded");
             }
         }
         Err(error) => tracing::error!(

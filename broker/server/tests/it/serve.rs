@@ -139,12 +139,16 @@ fn hangup_reads_the_certificate_again() {
 }
 
 #[test]
-fn hangup_without_tls_changes_nothing() {
+fn hangup_reads_the_configuration_again() {
     let home = Home::new();
     let mut server = home.serve();
     home.configure("[mqtt]\nlistn = 1");
     server.signal("HUP");
     server.logs("unknown key mqtt.listn");
+    // What is good reaches the plugins whose tables changed.
+    home.configure("[plugins.im]\nsends_per_minute = 7");
+    server.signal("HUP");
+    server.logs("plugin=\"im\"");
     TcpStream::connect(server.addresses()["mqtt"]).unwrap();
     server.signal("TERM");
     assert_eq!(server.ended().status.code(), Some(0));
