@@ -27,8 +27,8 @@ pub(crate) struct Codec {
     max_sent: Option<u32>,
     /// Packets that were decoded and encoded since somebody last looked.
     pub(crate) tally: Tally,
-    /// Request Problem Information ([MQTT-3.1.2-29]).
-    tells_problems: bool,
+    /// Whether the client takes reason strings in any packet (MQTT 5 §3.1.2.11.7).
+    wants_reasons: bool,
     inner: Inner,
 }
 
@@ -49,7 +49,7 @@ impl Codec {
             max_packet,
             max_sent: None,
             tally: Tally::default(),
-            tells_problems: true,
+            wants_reasons: true,
             inner,
         }
     }

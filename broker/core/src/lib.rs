@@ -7,6 +7,8 @@ mod broker;
 mod codec;
 mod config;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handle;
 mod http;
 mod kernel;

@@ -101,6 +101,15 @@ impl AppSpace {
         self.closed.load(Ordering::SeqCst)
     }
 
+    /// Whether nobody subscribes to anything, and nothing is left of those who did.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn has_no_subscriptions(&self) -> bool {
+        self.exact.is_empty()
+            && self.wildcard_count.load(Ordering::Acquire) == 0
+            && self.wildcards.read().is_empty()
+            && self.shared.is_empty()
+    }
+
     /// A place for one more session without a connection, if there is one.
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()

@@ -121,7 +121,7 @@ impl Codec {
             lower_expiry(&mut will.properties);
         }
         codec.max_sent = connect.max_packet_size;
-        codec.tells_problems = connect.request_problem_information;
+        codec.wants_reasons = connect.request_problem_information;
         Ok(Some((codec, connect)))
     }
 }

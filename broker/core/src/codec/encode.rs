@@ -3,8 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use bytestring::ByteString;
-use partyline_plugin::{ProtocolVersion, Qos, Reason};
+use partyline_plugin::{ProtocolVersion, Qos, Reason, Refusal};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
 
@@ -110,49 +109,62 @@ impl Codec {
         }
     }
 
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP. The detail says why a PUBACK or PUBREC refuses.
-    pub(crate) fn ack(
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+        self.ack_because(answer, id, &reason.into(), output);
+    }
+
+    /// The same that says why, if the client wants to know and the packet is not too large for it.
+    pub(crate) fn ack_because(
         &mut self,
         answer: Answer,
         id: u16,
-        reason: Reason,
-        detail: Option<&str>,
+        why: &Refusal,
         output: &mut BytesMut,
     ) {
+        let reason = why.reason;
+        let message = why.message.as_deref().filter(|_| self.wants_reasons);
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
         self.tally.packets_out += 1;
-        if let Inner::V3(codec) = &mut self.inner {
-            let packet = match answer {
-                Answer::Ack => v3::Packet::PublishAck { packet_id },
-                Answer::Rec => v3::Packet::PublishReceived { packet_id },
-                Answer::Rel => v3::Packet::PublishRelease { packet_id },
-                Answer::Comp => v3::Packet::PublishComplete { packet_id },
-            };
-            put(codec.encode(packet, output));
-            return;
+        match &mut self.inner {
+            Inner::V3(codec) => {
+                let packet = match answer {
+                    Answer::Ack => v3::Packet::PublishAck { packet_id },
+                    Answer::Rec => v3::Packet::PublishReceived { packet_id },
+                    Answer::Rel => v3::Packet::PublishRelease { packet_id },
+                    Answer::Comp => v3::Packet::PublishComplete { packet_id },
+                };
+                put(codec.encode(packet, output));
+            }
+            Inner::V5(_) => {
+                let first = |message: Option<&str>| v5::PublishAck {
+                    packet_id,
+                    reason_code: v5::PublishAckReason::try_from(reason.code())
+                        .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
+                    properties: Vec::new(),
+                    reason_string: message.map(Into::into),
+                };
+                let second = |message: Option<&str>| v5::PublishAck2 {
+                    packet_id,
+                    reason_code: v5::PublishAck2Reason::try_from(reason.code())
+                        .unwrap_or(v5::PublishAck2Reason::Success),
+                    properties: Vec::new(),
+                    reason_string: message.map(Into::into),
+                };
+                let packet = |message| match answer {
+                    Answer::Ack => v5::Packet::PublishAck(first(message)),
+                    Answer::Rec => v5::Packet::PublishReceived(first(message)),
+                    Answer::Rel => v5::Packet::PublishRelease(second(message)),
+                    Answer::Comp => v5::Packet::PublishComplete(second(message)),
+                };
+                // [MQTT-3.4.2-2] and its like; the rest of it fits always.
+                if message.is_none() || !self.put_fitting(packet(message), output) {
+                    self.put_fitting(packet(None), output);
+                }
+            }
         }
-        let first = |reason_string| v5::PublishAck {
-            packet_id,
-            reason_code: v5::PublishAckReason::try_from(reason.code())
-                .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
-            properties: Vec::new(),
-            reason_string,
-        };
-        let second = || v5::PublishAck2 {
-            packet_id,
-            reason_code: v5::PublishAck2Reason::try_from(reason.code())
-                .unwrap_or(v5::PublishAck2Reason::Success),
-            properties: Vec::new(),
-            reason_string: None,
-        };
-        self.put_with_reason(detail, output, |reason_string| match answer {
-            Answer::Ack => v5::Packet::PublishAck(first(reason_string)),
-            Answer::Rec => v5::Packet::PublishReceived(first(reason_string)),
-            Answer::Rel => v5::Packet::PublishRelease(second()),
-            Answer::Comp => v5::Packet::PublishComplete(second()),
-        });
     }
 
     /// SUBACK: one granted QoS or refusal for each filter. The detail says why one was refused.
@@ -189,14 +201,19 @@ impl Codec {
                     .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
             })
             .collect();
-        self.put_with_reason(detail, output, |reason_string| {
+        let packet = |message: Option<&str>| {
             v5::Packet::SubscribeAck(v5::SubscribeAck {
                 packet_id,
                 properties: Vec::new(),
-                reason_string,
+                reason_string: message.map(Into::into),
                 status: status.clone(),
             })
-        });
+        };
+        let message = detail.filter(|_| self.wants_reasons);
+        // [MQTT-3.9.2-1]
+        if message.is_none() || !self.put_fitting(packet(message), output) {
+            self.put_fitting(packet(None), output);
+        }
     }
 
     /// UNSUBACK: one reason for each filter.
@@ -255,20 +272,6 @@ impl Codec {
         if !self.put_fitting(v5::Packet::Disconnect(packet.clone()), output) {
             packet.reason_string = None;
             self.put_fitting(v5::Packet::Disconnect(packet), output);
-        }
-    }
-
-    /// Encodes for MQTT 5, with a Reason String if the client wants one and takes a packet so large
-    /// ([MQTT-3.1.2-29], [MQTT-3.4.2-2], [MQTT-3.9.2-1]).
-    fn put_with_reason(
-        &mut self,
-        detail: Option<&str>,
-        output: &mut BytesMut,
-        packet: impl Fn(Option<ByteString>) -> v5::Packet,
-    ) {
-        let detail = detail.filter(|_| self.tells_problems);
-        if detail.is_none() || !self.put_fitting(packet(detail.map(Into::into)), output) {
-            self.put_fitting(packet(None), output);
         }
     }
 

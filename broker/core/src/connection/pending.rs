@@ -87,7 +87,7 @@ impl Pending {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.entries.iter().find_map(|entry| match &entry.work {
             Work::Running { deadline, .. } => Some(*deadline),
-            Work::Done(..) => None,
+            Work::Done(_) => None,
         })
     }
 
@@ -111,16 +111,12 @@ impl Pending {
         {
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => acknowledge(codec, Answer::Ack, *id, why, output),
-                Qos::ExactlyOnce => acknowledge(codec, Answer::Rec, *id, why, output),
+                Qos::AtLeastOnce => codec.ack_because(Answer::Ack, *id, why, output),
+                Qos::ExactlyOnce => codec.ack_because(Answer::Rec, *id, why, output),
             }
             self.entries.pop_front();
         }
     }
-}
-
-fn acknowledge(codec: &mut Codec, answer: Answer, id: u16, why: &Refusal, output: &mut BytesMut) {
-    codec.ack(answer, id, why.reason, why.message.as_deref(), output);
 }
 
 /// A reply goes at QoS 0: it needs no subscription, and on one ordered connection it can only be

@@ -62,7 +62,7 @@ impl Connection {
                 let answer = answers.get(&**filter).copied();
                 let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
                 // The QoS of an outlet is not the client's to choose.
-                let outlet = filter.starts_with('$');
+                let outlet = filter.starts_with('$') && !filter.starts_with(SHARE);
                 answer.map(|granted| if outlet { granted } else { options.qos })
             })
             .collect();

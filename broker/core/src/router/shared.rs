@@ -94,7 +94,7 @@ impl Shared {
         found
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0 && self.trie.read().is_empty()
     }

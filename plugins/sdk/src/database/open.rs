@@ -63,7 +63,7 @@ impl Database {
             commits: AtomicU64::new(0),
             unfinished: AtomicUsize::new(0),
         }));
-        let durability = database.assert_durable().await?;
+        let durability = database.check_durability().await?;
         tracing::info!(settings = ?durability.settings, "database open, commits are durable");
         Ok(database)
     }
