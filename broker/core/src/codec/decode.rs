@@ -47,8 +47,12 @@ impl Codec {
         let mut packet = decoded
             .map_err(|error| malformed(&error))?
             .ok_or_else(incomplete)??;
-        if expires_at_once && let Packet::Publish(publish) = &mut packet {
-            lower_expiry(&mut publish.properties);
+        self.tally.packets_in += 1;
+        if let Packet::Publish(publish) = &mut packet {
+            self.tally.message_in(publish.qos);
+            if expires_at_once {
+                lower_expiry(&mut publish.properties);
+            }
         }
         Ok(Some(packet))
     }
