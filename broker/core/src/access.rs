@@ -47,6 +47,7 @@ impl Kernel {
                     rows.unsubscribe(&filter);
                 }
                 session.space.unsubscribe(&filter, session);
+                self.events.unsubscribed(info, &filter);
             }
             let orphans = state.keep_granted();
             drop(state);

@@ -11,11 +11,12 @@ use partyline_plugin::host::PluginFactory;
 use partyline_plugin::services::Services;
 use partyline_plugin::{Clock, Plugin};
 
-use crate::config::{BrokerConfig, Unusable};
+use crate::config::{BrokerConfig, TlsConfig, Unusable};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
-use crate::plugins::{ChainDescription, Host, HostError};
+use crate::plugins::{ChainDescription, Host, HostError, ReloadError, ReloadOutcome};
 use crate::store::{self, Writer};
+use crate::transport::Certificate;
 use crate::{http, sweeper};
 
 /// How long what is cut may take to let go.
@@ -115,19 +116,22 @@ impl Builder {
         kernel.restore(loaded.map_err(StartError::Load)?);
         let mut host = Host::new(Arc::clone(&kernel), self.database, self.data_dir);
         host.build(self.plugins, &self.figment).await?;
+        let routes = http::routes(&kernel, &host)?;
         let listeners = Listeners::bind(&kernel).await?;
         let (http_listener, http_address) = http::bind(&kernel).await?;
         let addresses = listeners.addresses(http_address);
         let writer = Writer::spawn(&kernel.journal, database);
+        let certificate = listeners.certificate();
         host.run();
         sweeper::spawn(&kernel);
         listeners.accept(&kernel);
-        http::serve(&kernel, http_listener, host.health());
+        http::serve(&kernel, http_listener, routes);
         Ok(Broker {
             kernel,
             writer,
             host,
             addresses,
+            certificate,
         })
     }
 }
@@ -139,6 +143,7 @@ pub struct Broker {
     writer: Writer,
     host: Host,
     addresses: Addresses,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Broker {
@@ -171,9 +176,29 @@ impl Broker {
         self.host.services()
     }
 
+    /// Reads the TLS listener's files again, be they others than before. Handshakes from now on
+    /// use them, and open connections go on. If they cannot be used, the error names the file and
+    /// all stays as it was. False if there is no TLS listener.
+    pub fn reload_certificate(&self, files: &TlsConfig) -> Result<bool, StartError> {
+        let Some(certificate) = &self.certificate else {
+            return Ok(false);
+        };
+        certificate.replace(files).map(|()| true)
+    }
+
     /// What packets meet, and how it fares.
     pub fn describe(&self) -> ChainDescription {
         self.kernel.describe()
+    }
+
+    /// Hands a new configuration to the plugins. All tables are read and found valid first; then
+    /// each plugin whose table has changed is asked to take it up, in order, and the others are
+    /// not. The kernel's own sections are not looked at.
+    pub async fn reload(
+        &self,
+        figment: &Figment,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        self.host.reload(figment).await
     }
 
     /// Stops in order, in bounded time: no new connections, DISCONNECT 0x8B to all, wills as

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::MutexGuard;
-use partyline_plugin::{ProtocolVersion, Qos, Reason, SessionInfo};
+use partyline_plugin::{CloseReason, ProtocolVersion, Qos, Reason, SessionInfo};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -79,6 +79,18 @@ enum End {
     Stopped(Stop),
 }
 
+impl End {
+    /// What observers are told.
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::Disconnect { .. } => CloseReason::Disconnected,
+            Self::Closed => CloseReason::Lost,
+            Self::Error(error) => CloseReason::ProtocolError(error.reason),
+            Self::Stopped(stop) => CloseReason::Ended(stop.reason),
+        }
+    }
+}
+
 /// Serves one socket from its first byte of MQTT to its last. Who is let in is decided by the
 /// deadline.
 pub(crate) async fn serve(
@@ -125,7 +137,9 @@ impl Connection {
             if let Some(stop) = self.attachment.signal.stopped() {
                 return End::Stopped(stop);
             }
-            match self.handle_input().await {
+            let handled = self.handle_input().await;
+            self.add_up();
+            match handled {
                 Ok(Flow::Go) => {}
                 Ok(Flow::Disconnect {
                     publish_will,
@@ -148,6 +162,11 @@ impl Connection {
                 return end;
             }
         }
+    }
+
+    /// Adds what was counted to what the app has.
+    fn add_up(&mut self) {
+        self.session.space.traffic.add_tally(&mut self.codec.tally);
     }
 
     /// Whether the client's answers do not pile up. The last message that the queue brings may go
@@ -187,7 +206,7 @@ impl Connection {
         let (attachment, wire) = (&self.attachment, &mut self.wire);
         tokio::select! {
             moved = poll_fn(|cx| wire.poll(cx, transport, may_read)) => match moved {
-                Ok(Moved::Read | Moved::Written) => {}
+                Ok(Moved { read, written }) => self.session.space.traffic.add_bytes(read, written),
                 Err(_) => return Err(End::Closed),
             },
             () = attachment.signal.woken() => {}
@@ -220,6 +239,7 @@ impl Connection {
         let how = Detach {
             publish_will,
             expiry_secs,
+            reason: end.reason(),
         };
         let max_expiry = self.kernel.config.mqtt.max_session_expiry;
         {
@@ -233,6 +253,11 @@ impl Connection {
         }
         self.close_outlets().await;
         self.say_goodbye(&end);
+        self.add_up();
+        self.session
+            .space
+            .traffic
+            .add_bytes(0, self.wire.output.len());
         let goodbye = part(transport, &mut self.wire.output, &self.kernel.stopping);
         if tokio::time::timeout(flush_time, goodbye).await.is_err() {
             tracing::debug!(session.device = %self.session.key, "the client did not part in time");
@@ -250,7 +275,9 @@ impl Connection {
                 }
                 return Ok(());
             }
+            let written = self.wire.output.len();
             transport.write_all_buf(&mut self.wire.output).await?;
+            self.session.space.traffic.add_bytes(0, written);
         }
     }
 
@@ -277,12 +304,14 @@ impl Connection {
                 tracing::debug!(session.device = %device, "the connection was lost");
             }
             End::Error(error) => {
+                self.kernel.metrics.disconnects.count(error.reason);
                 tracing::info!(session.device = %device, reason = %error.reason, %error, "protocol error");
                 let message = Some(error.detail.as_str());
                 self.codec
                     .disconnect(error.reason, message, &mut self.wire.output);
             }
             End::Stopped(stop) => {
+                self.kernel.metrics.disconnects.count(stop.reason);
                 tracing::debug!(session.device = %device, reason = %stop.reason, "connection stopped");
                 if let Some(notice) = stop.notice.as_ref().filter(|_| !self.is_v5()) {
                     notice.write(Qos::AtMostOnce, 0, false, false, &mut self.wire.output);

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use partyline_plugin::host::Broker;
-use partyline_plugin::protocol::{AppKey, Username};
+use partyline_plugin::protocol::{AppKey, TopicFilter, TopicName, Username};
 use partyline_plugin::{
     Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos, Reason,
-    SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
+    SessionHandle, SessionId, SessionInfo, SubscribeError, SubscriptionOptions, Tracked,
+    TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
 use crate::connection::covered_outlets;
 use crate::kernel::Kernel;
+use crate::packet::SubscribeOptions;
+use crate::router::Unrouted;
 use crate::session::{Attachment, Enqueued, Guarantee, Stop};
 
 impl Kernel {
@@ -35,9 +39,14 @@ impl Kernel {
         if !current {
             return Delivery::Gone;
         }
+        let drops = state.outbound.drops();
         let queued = state
             .outbound
             .deliver(&self.config.limits, frame, matched, guarantee);
+        session
+            .space
+            .traffic
+            .add_drops(drops, state.outbound.drops());
         drop(state);
         attachment.signal.wake();
         match queued {
@@ -59,6 +68,34 @@ impl Broker for Kernel {
             return Err(PublishError::Stopping);
         }
         Kernel::publish(self, app, message).await
+    }
+
+    async fn retain(&self, app: &AppKey, mut message: Message) -> Result<(), PublishError> {
+        if self.stopping.is_cancelled() {
+            return Err(PublishError::Stopping);
+        }
+        if message.topic.as_str().starts_with('$') {
+            return Err(PublishError::ReservedTopic);
+        }
+        // What is kept for long must not pin a larger buffer of the plugin.
+        message.payload = Bytes::copy_from_slice(&message.payload);
+        let Some(space) = self.space_to_publish(app, true) else {
+            return Ok(());
+        };
+        let ticket = space.retain(message).map_err(|unrouted| match unrouted {
+            Unrouted::Retained(_) => PublishError::RetainedFull,
+            Unrouted::Busy => PublishError::Busy,
+        })?;
+        self.journal.committed(ticket).await;
+        Ok(())
+    }
+
+    async fn retained(&self, app: &AppKey, topic: &TopicName) -> Option<Message> {
+        let publication = self
+            .space_to_publish(app, false)?
+            .retained
+            .of_topic(topic)?;
+        Some(publication.message.clone())
     }
 
     fn deliver(&self, to: SessionHandle, message: Outgoing) -> Delivery {
@@ -94,6 +131,58 @@ impl Broker for Kernel {
             .iter()
             .map(|attachment| attachment.info())
             .collect()
+    }
+
+    fn sessions_in(
+        &self,
+        app: &AppKey,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<SessionInfo>> {
+        let found = self.registry.of_app(app, after, limit);
+        found.iter().map(|attachment| attachment.info()).collect()
+    }
+
+    async fn subscribe(
+        &self,
+        id: SessionId,
+        filter: TopicFilter,
+        options: SubscriptionOptions,
+    ) -> Result<Qos, SubscribeError> {
+        if filter.as_str().starts_with('$') {
+            return Err(SubscribeError::ReservedTopic);
+        }
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let options = SubscribeOptions::asked(options);
+        let ticket = {
+            let mut state = session.held_by(id).ok_or(Gone)?;
+            let is_new = !state.subscriptions.contains_key(&filter);
+            if is_new && state.subscriptions.len() >= self.config.limits.subscriptions {
+                return Err(SubscribeError::TooMany);
+            }
+            session.subscribe(&mut state, filter.clone(), options)
+        };
+        if let Some(ticket) = ticket {
+            self.journal.committed(ticket).await;
+        }
+        self.events.subscribed(&attachment, &filter, options.qos);
+        attachment.signal.wake();
+        Ok(options.qos)
+    }
+
+    async fn unsubscribe(&self, id: SessionId, filter: &TopicFilter) -> Result<bool, Gone> {
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let (existed, ticket) = {
+            let mut state = session.held_by(id).ok_or(Gone)?;
+            session.unsubscribe(&mut state, filter)
+        };
+        if let Some(ticket) = ticket {
+            self.journal.committed(ticket).await;
+        }
+        if existed {
+            self.events.unsubscribed(&attachment.info(), filter);
+        }
+        Ok(existed)
     }
 
     async fn set_user(

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use dashmap::{DashMap, DashSet};
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::{Clock, Message, PublishError, Reason, SessionId, Tasks};
@@ -13,7 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
-use crate::plugins::{ChainDescription, HookTable};
+use crate::metrics::Metrics;
+use crate::plugins::{ChainDescription, DeliverFilters, Events, HookTable};
 use crate::router::{AppSpace, Unrouted};
 use crate::session::{Attachment, Registry, Session, Stop, WillMessage};
 use crate::store::{Journal, Loaded, Ticket};
@@ -29,6 +31,8 @@ pub(crate) struct Kernel {
     pub(crate) registry: Registry,
     /// Replaced as a whole, so that sessions opened earlier see it too.
     pub(crate) hooks: ArcSwap<HookTable>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) deliver: Arc<DeliverFilters>,
     /// Every app's own topic space, made when its first session comes.
     apps: DashMap<AppKey, Arc<AppSpace>>,
     /// The tasks of connections and of the commands they started.
@@ -39,6 +43,7 @@ pub(crate) struct Kernel {
     sockets: DashMap<u64, Option<AbortHandle>>,
     next_socket: AtomicU64,
     pub(crate) open_connections: AtomicUsize,
+    pub(crate) metrics: Metrics,
     next_session: AtomicU64,
     /// How many apps were dropped.
     apps_dropped: AtomicU64,
@@ -58,12 +63,15 @@ impl Kernel {
             journal,
             registry: Registry::default(),
             hooks: ArcSwap::default(),
+            events: Arc::default(),
+            deliver: Arc::default(),
             apps: DashMap::new(),
             connections: Tasks::new(stopping.clone()),
             stopping,
             sockets: DashMap::new(),
             next_socket: AtomicU64::new(0),
             open_connections: AtomicUsize::new(0),
+            metrics: Metrics::default(),
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
             dropped: DashSet::new(),
@@ -73,7 +81,10 @@ impl Kernel {
 
     /// What packets meet, and how it fares.
     pub(crate) fn describe(&self) -> ChainDescription {
-        self.hooks.load().describe()
+        let mut chain = self.hooks.load().describe();
+        chain.hooks.extend(self.deliver.describe());
+        chain.observers = self.events.describe();
+        chain
     }
 
     /// Takes up what was there when the process ended.
@@ -109,32 +120,57 @@ impl Kernel {
         }
         let entry = self.apps.entry(app.clone());
         self.dropped.remove(app);
-        let (limits, journal) = (&self.config.limits, Arc::clone(&self.journal));
-        let space = entry.or_insert_with(|| Arc::new(AppSpace::new(app.clone(), limits, journal)));
+        let space = entry.or_insert_with(|| {
+            let journal = Arc::clone(&self.journal);
+            let space = AppSpace::new(app.clone(), &self.config.limits, journal);
+            Arc::new(space.watched(&self.events, &self.deliver))
+        });
         Arc::clone(&space)
+    }
+
+    /// The topic space of an app, for a plugin: none is made where there never was one, unless it is
+    /// to keep something, and none for an app that was dropped.
+    pub(crate) fn space_to_publish(&self, app: &AppKey, retain: bool) -> Option<Arc<AppSpace>> {
+        let known = self.apps.get(app).map(|space| Arc::clone(&space));
+        match known {
+            Some(space) => Some(space),
+            None if !retain || self.dropped.contains(app) => None,
+            None => Some(self.space(app)),
+        }
+    }
+
+    /// The topic spaces of all apps.
+    pub(crate) fn spaces(&self) -> Vec<Arc<AppSpace>> {
+        self.apps.iter().map(|space| Arc::clone(&space)).collect()
     }
 
     /// Routes a plugin's message in its app. Returns when every target has it, on disk where the
     /// target is.
-    pub(crate) async fn publish(&self, app: &AppKey, message: Message) -> Result<(), PublishError> {
+    pub(crate) async fn publish(
+        &self,
+        app: &AppKey,
+        mut message: Message,
+    ) -> Result<(), PublishError> {
         if message.topic.as_str().starts_with('$') {
             return Err(PublishError::ReservedTopic);
         }
-        let known = self.apps.get(app).map(|space| Arc::clone(&space));
-        let space = match known {
-            Some(space) => space,
-            // Nobody is there to hear it, or ever will be.
-            None if !message.retain || self.dropped.contains(app) => return Ok(()),
-            None => self.space(app),
-        };
-        let routed = space.publish(&self.config.limits, message, None);
-        let ticket = routed.map_err(|unrouted| match unrouted {
-            Unrouted::Retained(_) => PublishError::RetainedFull,
-            Unrouted::Busy => PublishError::Busy,
-        })?;
-        if let Some(ticket) = ticket {
-            self.journal.committed(ticket).await;
+        if message.retain {
+            // What is kept for long must not pin a larger buffer of the plugin.
+            message.payload = Bytes::copy_from_slice(&message.payload);
         }
+        let told = self.events.about(app, &message);
+        // Where there is none, nobody is there to hear it.
+        if let Some(space) = self.space_to_publish(app, message.retain) {
+            let routed = space.publish(&self.config.limits, message, None);
+            let ticket = routed.map_err(|unrouted| match unrouted {
+                Unrouted::Retained(_) => PublishError::RetainedFull,
+                Unrouted::Busy => PublishError::Busy,
+            })?;
+            if let Some(ticket) = ticket {
+                self.journal.committed(ticket).await;
+            }
+        }
+        self.events.published(None, told);
         Ok(())
     }
 
@@ -152,6 +188,7 @@ impl Kernel {
     /// Publishes a will in its session's app.
     pub(crate) fn publish_will(&self, session: &Session, will: WillMessage) {
         let (limits, mut message) = (&self.config.limits, will.message);
+        let told = self.events.about(&session.key.app, &message);
         let space = &session.space;
         if let Err(full) = space.publish_anyway(limits, message.clone(), None) {
             tracing::info!(session.device = %session.key, %full, "will published, not retained");
@@ -159,6 +196,7 @@ impl Kernel {
             // What is not retained is not refused.
             let _ = space.publish_anyway(limits, message, None);
         }
+        self.events.published(None, told);
     }
 
     /// Looks at every session once: ends what is over, and publishes the wills that are due.
@@ -179,11 +217,14 @@ impl Kernel {
     pub(crate) fn drop_app(&self, app: &AppKey) {
         self.apps_dropped.fetch_add(1, Ordering::SeqCst);
         {
+            let mut past = self.metrics.past.lock();
             // Under its lock, so that who comes to a new app of this name is not shut out.
             let entry = self.apps.entry(app.clone());
             self.dropped.insert(app.clone());
             if let dashmap::Entry::Occupied(entry) = entry {
-                entry.remove().close();
+                let space = entry.remove();
+                space.close();
+                *past += space.traffic.totals();
             }
         }
         for session in self.registry.sessions(Some(app)) {

@@ -7,21 +7,27 @@ mod broker;
 mod codec;
 mod config;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handle;
 mod http;
 mod kernel;
 mod listener;
+mod metrics;
 mod packet;
 mod plugins;
 mod router;
 mod session;
 mod store;
 mod sweeper;
+mod sys;
 mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
-pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
+pub use config::{
+    AdminToken, BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable,
+};
 pub use plugins::{
     ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
-    NamespaceDescription, ObserverDescription, OutletDescription,
+    NamespaceDescription, ObserverDescription, OutletDescription, ReloadError, ReloadOutcome,
 };

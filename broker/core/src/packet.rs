@@ -46,6 +46,7 @@ pub(crate) struct Connect {
     pub(crate) max_packet_size: Option<u32>,
     /// Topic aliases that the client takes.
     pub(crate) topic_alias_maximum: u16,
+    pub(crate) request_response_information: bool,
     pub(crate) request_problem_information: bool,
     pub(crate) has_auth_method: bool,
     pub(crate) user_properties: Vec<(Box<str>, Box<str>)>,
@@ -174,6 +175,7 @@ pub(crate) struct ConnAck {
     pub(crate) topic_alias_maximum: u16,
     pub(crate) assigned_client_id: Option<String>,
     pub(crate) server_keep_alive: Option<u16>,
+    pub(crate) response_information: Option<String>,
     pub(crate) user_properties: Vec<(String, String)>,
 }
 

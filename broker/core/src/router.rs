@@ -9,7 +9,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use partyline_plugin::protocol::{AppKey, TopicFilter, TopicName};
@@ -23,9 +22,12 @@ use subscribers::Subscribers;
 use trie::{Leaf, Trie};
 
 use crate::config::LimitsConfig;
+use crate::metrics::{Census, Traffic};
 use crate::packet::SubscribeOptions;
+use crate::plugins::{DeliverFilters, Events};
 use crate::session::{Matched, Orphan, Publication, Session};
 use crate::store::{Journal, Ticket};
+use crate::sys::Load;
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
@@ -67,6 +69,10 @@ pub(crate) struct AppSpace {
     shared: Shared,
     limits: LimitsConfig,
     pub(crate) retained: Retained,
+    pub(crate) traffic: Traffic,
+    pub(crate) census: Census,
+    /// For `$SYS`; nobody else needs it.
+    pub(crate) load: Mutex<Load>,
     /// The app is gone.
     closed: AtomicBool,
     /// Held from keeping a message to queueing it, so that subscribers get the retained messages of
@@ -74,6 +80,8 @@ pub(crate) struct AppSpace {
     order: [Mutex<()>; STRIPES],
     /// Places for sessions without a connection.
     places: Arc<Semaphore>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) deliver: Arc<DeliverFilters>,
 }
 
 impl AppSpace {
@@ -87,10 +95,22 @@ impl AppSpace {
             shared: Shared::default(),
             limits: limits.clone(),
             retained: Retained::new(app, limits, journal),
+            traffic: Traffic::default(),
+            census: Census::default(),
+            load: Mutex::default(),
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
             places: Arc::new(Semaphore::new(places)),
+            events: Arc::default(),
+            deliver: Arc::default(),
         }
+    }
+
+    /// With the observers and the deliver filters of this broker.
+    pub(crate) fn watched(mut self, events: &Arc<Events>, deliver: &Arc<DeliverFilters>) -> Self {
+        self.events = Arc::clone(events);
+        self.deliver = Arc::clone(deliver);
+        self
     }
 
     /// The app is gone: sessions that come now must not stay, and nothing is retained.
@@ -101,6 +121,15 @@ impl AppSpace {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody subscribes to anything, and nothing is left of those who did.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn has_no_subscriptions(&self) -> bool {
+        self.exact.is_empty()
+            && self.wildcard_count.load(Ordering::Acquire) == 0
+            && self.wildcards.read().is_empty()
+            && self.shared.is_empty()
     }
 
     /// A place for one more session without a connection, if there is one.
@@ -120,17 +149,22 @@ impl AppSpace {
             options,
             matched: Matched::of(filter, options),
         };
-        if let Ok(Some((_, topics))) = filter.share() {
-            self.shared.subscribe(filter, &topics, subscriber);
+        let new = if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.subscribe(filter, &topics, subscriber)
         } else if filter.is_wildcard() {
-            if self.wildcards.write().leaf(filter.as_str()).put(subscriber) {
+            let new = self.wildcards.write().leaf(filter.as_str()).put(subscriber);
+            if new {
                 self.wildcard_count.fetch_add(1, Ordering::Release);
             }
+            new
         } else {
             self.exact
                 .entry(filter.clone())
                 .or_default()
-                .put(subscriber);
+                .put(subscriber)
+        };
+        if new {
+            self.census.subscription_came();
         }
     }
 
@@ -143,18 +177,23 @@ impl AppSpace {
     /// Takes a subscription away.
     pub(crate) fn unsubscribe(&self, filter: &TopicFilter, session: &Arc<Session>) {
         if let Ok(Some((_, topics))) = filter.share() {
-            self.shared.unsubscribe(filter, &topics, session);
+            if self.shared.unsubscribe(filter, &topics, session) {
+                self.census.subscription_went();
+            }
             return;
         }
         if filter.is_wildcard() {
             let mut trie = self.wildcards.write();
             if trie.take(filter.as_str(), |subscribers| subscribers.take(session)) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
+                self.census.subscription_went();
             }
             return;
         }
-        if let Some(mut subscribers) = self.exact.get_mut(filter) {
-            subscribers.take(session);
+        if let Some(mut subscribers) = self.exact.get_mut(filter)
+            && subscribers.take(session)
+        {
+            self.census.subscription_went();
         }
         self.exact
             .remove_if(filter, |_, subscribers| subscribers.is_empty());
@@ -162,7 +201,8 @@ impl AppSpace {
 
     /// Retains a message that is to be, and hands it to every matching session's queue; `from` is
     /// the publisher, for No Local. What cannot be retained goes to nobody, nor does what would
-    /// have to be stored while too much waits for that.
+    /// have to be stored while too much waits for that. The payload is kept as it is, with the
+    /// buffer that it lies in.
     ///
     /// The ticket is of all that had to be stored; none if nothing had. It is not acknowledged
     /// before that is done.
@@ -248,9 +288,17 @@ impl AppSpace {
         }
     }
 
-    fn keep(&self, mut message: Message) -> Result<(Arc<Publication>, Ticket), RetainedFull> {
-        // What is kept for long must not pin a larger buffer.
-        message.payload = Bytes::copy_from_slice(&message.payload);
+    /// Keeps a message as its topic's and hands it to nobody. Its payload pins no larger buffer.
+    pub(crate) fn retain(&self, message: Message) -> Result<Ticket, Unrouted> {
+        if !self.journal.has_room() {
+            return Err(Unrouted::Busy);
+        }
+        let _in_order = self.order(&message.topic.clone());
+        let (_, ticket) = self.keep(message)?;
+        Ok(ticket)
+    }
+
+    fn keep(&self, message: Message) -> Result<(Arc<Publication>, Ticket), RetainedFull> {
         let publication = Arc::new(Publication::new(message));
         let ticket = self.retained.store(&publication)?;
         Ok((publication, ticket))

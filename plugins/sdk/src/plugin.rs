@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::Router;
 use figment::Figment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,18 @@ pub enum Health {
     Down(String),
 }
 
-/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `run`, then on
+/// What became of a new configuration.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reload {
+    /// It is in force.
+    Applied,
+    /// It will be in force after a restart; nothing of it is now.
+    RestartNeeded,
+}
+
+/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `routes` → `run`, then on
 /// shutdown cancels `run` and calls `stop`.
 #[async_trait]
 pub trait Plugin: Sized + Send + Sync + 'static {
@@ -37,16 +49,42 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Whether a configuration that could be read also makes sense. Asked before `build` and
+    /// before `reload`, and when an operator only wants to know: so it looks at nothing but the
+    /// configuration, and not at files, the network or the database.
+    fn validate(config: &Self::Config) -> anyhow::Result<()> {
+        let _ = config;
+        Ok(())
+    }
+
     /// Makes it. No packets flow yet; an error keeps the broker from starting and names the plugin.
     async fn build(cx: PluginContext, config: Self::Config) -> anyhow::Result<Self>;
 
     /// Declares namespaces, commands, outlets, hooks and services. Called once, after `build`.
     fn register(self: &Arc<Self>, registrar: &mut Registrar);
 
+    /// Its HTTP routes, such as `/report`, which the broker serves at `/v1/plugins/{ID}/report`.
+    /// Called once, after `register`.
+    ///
+    /// They are for who runs the broker, like all under `/v1/plugins`: the host has authorized the
+    /// request. It bounds the body (`http.body_bytes`) and the time (`http.request_timeout`, then
+    /// 503), and answers a panic with 500.
+    fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+    }
+
     /// Long-running work, started once all plugins are registered.
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancelled().await;
         Ok(())
+    }
+
+    /// Takes up a new configuration, which was found valid, as were those of all plugins. Called
+    /// when an operator asks for a reload and the plugin's table has changed. All of it is applied
+    /// or nothing: where that cannot be, say [`Reload::RestartNeeded`].
+    async fn reload(&self, config: Self::Config) -> anyhow::Result<Reload> {
+        let _ = config;
+        Ok(Reload::RestartNeeded)
     }
 
     /// Whether it can work.
@@ -65,8 +103,14 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 pub trait DynPlugin: Send + Sync + 'static {
     /// [`Plugin::register`].
     fn register(self: Arc<Self>, registrar: &mut Registrar);
+    /// [`Plugin::routes`].
+    fn routes(self: Arc<Self>) -> Router;
     /// [`Plugin::run`].
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()>;
+    /// Reads its part of the configuration and finds it valid; the future hands it to
+    /// [`Plugin::reload`].
+    fn prepare_reload(self: Arc<Self>, figment: &Figment)
+    -> Result<Reloading, Box<figment::Error>>;
     /// [`Plugin::health`].
     async fn health(&self) -> Health;
     /// [`Plugin::stop`].
@@ -79,8 +123,22 @@ impl<P: Plugin> DynPlugin for P {
         Plugin::register(&self, registrar);
     }
 
+    fn routes(self: Arc<Self>) -> Router {
+        Plugin::routes(&self)
+    }
+
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         Plugin::run(self, stop).await
+    }
+
+    fn prepare_reload(
+        self: Arc<Self>,
+        figment: &Figment,
+    ) -> Result<Reloading, Box<figment::Error>> {
+        let config = extract::<P>(figment)?;
+        Ok(Box::pin(
+            async move { Plugin::reload(&*self, config).await },
+        ))
     }
 
     async fn health(&self) -> Health {
@@ -91,6 +149,9 @@ impl<P: Plugin> DynPlugin for P {
         Plugin::stop(self).await
     }
 }
+
+/// A plugin about to take up a configuration.
+pub type Reloading = Pin<Box<dyn Future<Output = anyhow::Result<Reload>> + Send>>;
 
 type Building = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn DynPlugin>>> + Send>>;
 
@@ -142,12 +203,15 @@ impl std::fmt::Debug for PluginFactory {
     }
 }
 
-/// The plugin's table, or an empty one so that serde's defaults apply.
+/// The plugin's table, or an empty one so that serde's defaults apply; found valid.
 fn extract<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
     let key = format!("plugins.{}", P::ID);
     let empty = figment::providers::Serialized::default(&key, figment::value::Dict::new());
-    Figment::from(empty)
+    let config = Figment::from(empty)
         .merge(figment)
         .extract_inner(&key)
-        .map_err(Box::new)
+        .map_err(Box::new)?;
+    P::validate(&config)
+        .map_err(|error| Box::new(figment::Error::from(format!("{error:#}")).with_path(&key)))?;
+    Ok(config)
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 use figment::Figment;
 use figment::providers::Serialized;
-use partyline_broker::{Addresses, Broker, BrokerConfig, ChainDescription};
+use partyline_broker::{
+    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome, StartError,
+    TlsConfig,
+};
 use partyline_plugin::database::Database;
 use partyline_plugin::host::PluginFactory;
 use partyline_plugin::services::Services;
@@ -130,6 +133,16 @@ impl TestBroker {
         self.broker.describe()
     }
 
+    /// Hands new configurations to the plugins: a JSON object by plugin id. What is not named has
+    /// no table.
+    pub async fn reload(
+        &self,
+        plugins: Value,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        let figment = Figment::from(Serialized::default("plugins", plugins));
+        self.broker.reload(&figment).await
+    }
+
     /// The database that the plugins use.
     pub fn database(&self) -> &Database {
         &self.database
@@ -143,6 +156,11 @@ impl TestBroker {
     /// The clock that the plugins use.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Reads the TLS listener's files again, be they others than before.
+    pub fn reload_certificate(&self, files: &TlsConfig) -> Result<bool, StartError> {
+        self.broker.reload_certificate(files)
     }
 
     /// Connects a client and expects to be let in.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use partyline_plugin::{ProtocolVersion, Qos, Reason};
+use partyline_plugin::{ProtocolVersion, Qos, Reason, Refusal};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
 
@@ -26,6 +26,7 @@ pub(crate) enum Answer {
 
 impl Codec {
     pub(crate) fn connack(&mut self, connack: ConnAck, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(_) => self.connack_v3(
                 v3::ConnectAckReason::ConnectionAccepted,
@@ -43,6 +44,7 @@ impl Codec {
                     topic_alias_max: connack.topic_alias_maximum,
                     assigned_client_id: connack.assigned_client_id.map(Into::into),
                     server_keepalive_sec: connack.server_keep_alive,
+                    response_info: connack.response_information.map(Into::into),
                     user_properties: connack
                         .user_properties
                         .into_iter()
@@ -53,6 +55,7 @@ impl Codec {
                 // [MQTT-3.2.2-20]
                 if !self.put_fitting(v5::Packet::from(packet.clone()), output) {
                     packet.user_properties.clear();
+                    packet.response_info = None;
                     self.put_fitting(v5::Packet::from(packet), output);
                 }
             }
@@ -61,6 +64,7 @@ impl Codec {
 
     /// A CONNACK that refuses. 3.1 and 3.1.1 have five codes, of which the nearest is sent.
     pub(crate) fn refuse(&mut self, reason: Reason, message: Option<&str>, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         if self.version == ProtocolVersion::V5 {
             let reason_code = v5::ConnectAckReason::try_from(reason.code())
                 .unwrap_or(v5::ConnectAckReason::UnspecifiedError);
@@ -107,9 +111,23 @@ impl Codec {
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+        self.ack_because(answer, id, &reason.into(), output);
+    }
+
+    /// The same that says why, if the client wants to know and the packet is not too large for it.
+    pub(crate) fn ack_because(
+        &mut self,
+        answer: Answer,
+        id: u16,
+        why: &Refusal,
+        output: &mut BytesMut,
+    ) {
+        let reason = why.reason;
+        let message = why.message.as_deref().filter(|_| self.wants_reasons);
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 let packet = match answer {
@@ -120,69 +138,81 @@ impl Codec {
                 };
                 put(codec.encode(packet, output));
             }
-            Inner::V5(codec) => {
-                let first = || v5::PublishAck {
+            Inner::V5(_) => {
+                let first = |message: Option<&str>| v5::PublishAck {
                     packet_id,
                     reason_code: v5::PublishAckReason::try_from(reason.code())
                         .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
                     properties: Vec::new(),
-                    reason_string: None,
+                    reason_string: message.map(Into::into),
                 };
-                let second = || v5::PublishAck2 {
+                let second = |message: Option<&str>| v5::PublishAck2 {
                     packet_id,
                     reason_code: v5::PublishAck2Reason::try_from(reason.code())
                         .unwrap_or(v5::PublishAck2Reason::Success),
                     properties: Vec::new(),
-                    reason_string: None,
+                    reason_string: message.map(Into::into),
                 };
-                let packet = match answer {
-                    Answer::Ack => v5::Packet::PublishAck(first()),
-                    Answer::Rec => v5::Packet::PublishReceived(first()),
-                    Answer::Rel => v5::Packet::PublishRelease(second()),
-                    Answer::Comp => v5::Packet::PublishComplete(second()),
+                let packet = |message| match answer {
+                    Answer::Ack => v5::Packet::PublishAck(first(message)),
+                    Answer::Rec => v5::Packet::PublishReceived(first(message)),
+                    Answer::Rel => v5::Packet::PublishRelease(second(message)),
+                    Answer::Comp => v5::Packet::PublishComplete(second(message)),
                 };
-                put(codec.encode(packet, output));
+                // [MQTT-3.4.2-2] and its like; the rest of it fits always.
+                if message.is_none() || !self.put_fitting(packet(message), output) {
+                    self.put_fitting(packet(None), output);
+                }
             }
         }
     }
 
-    /// SUBACK: one granted QoS or refusal for each filter.
-    pub(crate) fn suback(&mut self, id: u16, granted: &[Result<Qos, Reason>], out: &mut BytesMut) {
+    /// SUBACK: one granted QoS or refusal for each filter. The detail says why one was refused.
+    pub(crate) fn suback(
+        &mut self,
+        id: u16,
+        granted: &[Result<Qos, Reason>],
+        detail: Option<&str>,
+        output: &mut BytesMut,
+    ) {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
-        match &mut self.inner {
-            Inner::V3(codec) => {
-                let status = granted
-                    .iter()
-                    .map(|granted| match granted {
-                        Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
-                        Err(_) => v3::SubscribeReturnCode::Failure,
-                    })
-                    .collect();
-                put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, out));
-            }
-            Inner::V5(codec) => {
-                let status = granted
-                    .iter()
-                    .map(|granted| {
-                        let code = match granted {
-                            Ok(qos) => qos.level(),
-                            Err(reason) => reason.code(),
-                        };
-                        v5::SubscribeAckReason::try_from(code)
-                            .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
-                    })
-                    .collect();
-                let properties = Vec::new();
-                let ack = v5::SubscribeAck {
-                    packet_id,
-                    properties,
-                    reason_string: None,
-                    status,
+        self.tally.packets_out += 1;
+        if let Inner::V3(codec) = &mut self.inner {
+            let status = granted
+                .iter()
+                .map(|granted| match granted {
+                    Ok(qos) => v3::SubscribeReturnCode::Success(qos_out(*qos)),
+                    Err(_) => v3::SubscribeReturnCode::Failure,
+                })
+                .collect();
+            put(codec.encode(v3::Packet::SubscribeAck { packet_id, status }, output));
+            return;
+        }
+        let status: Vec<_> = granted
+            .iter()
+            .map(|granted| {
+                let code = match granted {
+                    Ok(qos) => qos.level(),
+                    Err(reason) => reason.code(),
                 };
-                put(codec.encode(v5::Packet::SubscribeAck(ack), out));
-            }
+                v5::SubscribeAckReason::try_from(code)
+                    .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
+            })
+            .collect();
+        let packet = |message: Option<&str>| {
+            v5::Packet::SubscribeAck(v5::SubscribeAck {
+                packet_id,
+                properties: Vec::new(),
+                reason_string: message.map(Into::into),
+                status: status.clone(),
+            })
+        };
+        let message = detail.filter(|_| self.wants_reasons);
+        // [MQTT-3.9.2-1]
+        if message.is_none() || !self.put_fitting(packet(message), output) {
+            self.put_fitting(packet(None), output);
         }
     }
 
@@ -191,6 +221,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 put(codec.encode(v3::Packet::UnsubscribeAck { packet_id }, output));
@@ -216,6 +247,7 @@ impl Codec {
     }
 
     pub(crate) fn pingresp(&mut self, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => put(codec.encode(v3::Packet::PingResponse, output)),
             Inner::V5(codec) => put(codec.encode(v5::Packet::PingResponse, output)),
@@ -229,6 +261,7 @@ impl Codec {
         message: Option<&str>,
         output: &mut BytesMut,
     ) {
+        self.tally.packets_out += u32::from(self.version == ProtocolVersion::V5);
         let mut packet = v5::Disconnect {
             reason_code: v5::DisconnectReasonCode::try_from(reason.code())
                 .unwrap_or(v5::DisconnectReasonCode::UnspecifiedError),
@@ -242,14 +275,19 @@ impl Codec {
         }
     }
 
-    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large.
+    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large, or
+    /// there is none.
     fn put_fitting(&mut self, packet: v5::Packet, output: &mut BytesMut) -> bool {
         let Inner::V5(codec) = &mut self.inner else {
             return true;
         };
         let start = output.len();
-        put(codec.encode(packet, output));
-        let fits = self.fits(output.len() - start);
+        let encoded = codec.encode(packet, output);
+        if let Err(error) = &encoded {
+            // A reason that quotes a long topic may be longer than a string can be.
+            tracing::debug!(%error, "a packet could not be encoded");
+        }
+        let fits = encoded.is_ok() && self.fits(output.len() - start);
         if !fits {
             output.truncate(start);
         }

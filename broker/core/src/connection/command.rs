@@ -6,7 +6,9 @@ use std::task::Poll;
 
 use futures_util::FutureExt;
 use partyline_plugin::protocol::{ErrorCode, RequestError, TopicName};
-use partyline_plugin::{CommandCx, CommandReply, Message, MessageProperties, Reason, Role};
+use partyline_plugin::{
+    CommandCx, CommandReply, Message, MessageProperties, Reason, Refusal, Role,
+};
 
 use super::Connection;
 use super::pending::{ReplyTo, write_reply};
@@ -20,11 +22,13 @@ impl Connection {
         let hooks = self.kernel.hooks.load_full();
         let Some(namespace_reply) = hooks.reply_topic(topic) else {
             // Nobody answers here, so only the acknowledgement can say so.
-            self.finish_publish(receipt, Reason::NotAuthorized);
+            let detail = "clients cannot publish to this topic";
+            self.finish_publish(receipt, Refusal::because(Reason::NotAuthorized, detail));
             return;
         };
         if info.principal.role == Role::Anonymous {
-            self.finish_publish(receipt, Reason::NotAuthorized);
+            let detail = "anonymous clients have no commands";
+            self.finish_publish(receipt, Refusal::because(Reason::NotAuthorized, detail));
             return;
         }
         self.pace.count();
@@ -68,7 +72,12 @@ impl Connection {
         let first = std::future::poll_fn(|cx| Poll::Ready(running.as_mut().poll(cx))).await;
         if let Poll::Ready(result) = first {
             let result = done(result);
-            write_reply(&self.codec, &reply, result.payload, &mut self.wire.output);
+            write_reply(
+                &mut self.codec,
+                &reply,
+                result.payload,
+                &mut self.wire.output,
+            );
             self.finish_publish(receipt, result.reason);
             return;
         }
@@ -79,8 +88,10 @@ impl Connection {
         let attachment = Arc::clone(&self.attachment);
         let version = self.codec.version();
         // In a task of its own: it is finished even if its connection is not there any more.
+        let kernel = Arc::clone(&self.kernel);
         self.kernel.connections.spawn(async move {
             let result = done(running.await);
+            kernel.metrics.publishes_refused.count(result.reason);
             // Before the client can hear of it and send the next.
             drop(running_now);
             if let Some(work) = work {
@@ -102,7 +113,7 @@ impl Connection {
         error: &RequestError,
     ) {
         let refusal = CommandReply::refusal(&message.payload, error);
-        write_reply(&self.codec, to, refusal.payload, &mut self.wire.output);
+        write_reply(&mut self.codec, to, refusal.payload, &mut self.wire.output);
         self.finish_publish(receipt, refusal.reason);
     }
 

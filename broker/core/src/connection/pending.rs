@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Refusal};
 use tokio::time::Instant;
 
 use crate::codec::{Answer, Codec, encode_publish};
@@ -22,7 +22,7 @@ pub(super) struct ReplyTo {
 
 #[derive(Debug)]
 enum Work {
-    Done(Reason),
+    Done(Refusal),
     Running {
         slot: Slot,
         reply: Option<ReplyTo>,
@@ -30,7 +30,7 @@ enum Work {
     },
     /// It is done when the ticket's changes are on disk.
     Storing {
-        reason: Reason,
+        why: Refusal,
         ticket: Ticket,
         deadline: Instant,
     },
@@ -79,22 +79,19 @@ impl Pending {
     }
 
     /// A message whose work is done: its acknowledgement waits its turn.
-    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: Reason) {
+    pub(super) fn done(&mut self, id: u16, qos: Qos, reason: impl Into<Refusal>) {
         if qos != Qos::AtMostOnce {
-            self.entries.push_back(Entry {
-                id,
-                qos,
-                work: Work::Done(reason),
-            });
+            let work = Work::Done(reason.into());
+            self.entries.push_back(Entry { id, qos, work });
         }
     }
 
     /// A message whose work is done when the ticket's changes are on disk.
-    pub(super) fn storing(&mut self, id: u16, qos: Qos, reason: Reason, ticket: Ticket) {
+    pub(super) fn storing(&mut self, id: u16, qos: Qos, why: Refusal, ticket: Ticket) {
         if qos != Qos::AtMostOnce {
             let deadline = Instant::now() + self.timeout;
             let work = Work::Storing {
-                reason,
+                why,
                 ticket,
                 deadline,
             };
@@ -142,7 +139,7 @@ impl Pending {
         while let Some((ticket, id, _)) = self.releases.front()
             && journal.is_committed(*ticket)
         {
-            codec.ack(Answer::Comp, *id, Reason::Success, output);
+            codec.ack(Answer::Comp, *id, partyline_plugin::Reason::Success, output);
             self.releases.pop_front();
         }
         let next = match self.entries.front() {
@@ -179,12 +176,12 @@ impl Pending {
                 if let Some(to) = reply.take() {
                     write_reply(codec, &to, result.payload.clone(), output);
                 }
-                let (reason, deadline) = (result.reason, *deadline);
+                let (reason, deadline) = (result.reason.into(), *deadline);
                 entry.work = if entry.qos == Qos::ExactlyOnce {
                     // Its packet id may be on its way to the disk.
                     let ticket = journal.latest();
                     Work::Storing {
-                        reason,
+                        why: reason,
                         ticket,
                         deadline,
                     }
@@ -194,15 +191,15 @@ impl Pending {
             }
         }
         while let Some(Entry { work, id, qos }) = self.entries.front() {
-            let reason = match work {
-                Work::Done(reason) => *reason,
-                Work::Storing { reason, ticket, .. } if journal.is_committed(*ticket) => *reason,
+            let why = match work {
+                Work::Done(why) => why,
+                Work::Storing { why, ticket, .. } if journal.is_committed(*ticket) => why,
                 Work::Storing { .. } | Work::Running { .. } => return,
             };
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => codec.ack(Answer::Ack, *id, reason, output),
-                Qos::ExactlyOnce => codec.ack(Answer::Rec, *id, reason, output),
+                Qos::AtLeastOnce => codec.ack_because(Answer::Ack, *id, why, output),
+                Qos::ExactlyOnce => codec.ack_because(Answer::Rec, *id, why, output),
             }
             self.entries.pop_front();
         }
@@ -212,12 +209,13 @@ impl Pending {
 /// A reply goes at QoS 0: it needs no subscription, and on one ordered connection it can only be
 /// lost together with the acknowledgement that follows it. One that is too large for the client is
 /// left out, as MQTT 5 has it; the acknowledgement still says how the command ended.
-pub(super) fn write_reply(codec: &Codec, to: &ReplyTo, payload: Bytes, output: &mut BytesMut) {
+pub(super) fn write_reply(codec: &mut Codec, to: &ReplyTo, payload: Bytes, output: &mut BytesMut) {
     let v5 = codec.version() == ProtocolVersion::V5;
     let mut properties = MessageProperties::default();
     properties.correlation_data.clone_from(&to.correlation);
     let frame = encode_publish(v5, &to.topic, payload, false, Some(&properties), None);
     if let Some(frame) = frame.filter(|frame| codec.fits(frame.len())) {
         frame.write(Qos::AtMostOnce, 0, false, false, output);
+        codec.tally.replies_out += 1;
     }
 }

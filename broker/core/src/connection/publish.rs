@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use partyline_plugin::protocol::TopicName;
-use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Verdict};
+use partyline_plugin::{CommandReply, Message, Origin, Qos, Reason, Refusal, Verdict};
 
 use super::Connection;
 use crate::codec::check_response_topic;
@@ -57,7 +57,7 @@ impl Connection {
         message.properties = publish.properties;
         let hooks = self.kernel.hooks.load_full();
         let info = self.info();
-        let reason = match hooks.filter_publish(&info, &mut message).await {
+        let why = match hooks.filter_publish(&info, &mut message).await {
             Verdict::Next | Verdict::Accept => {
                 if message.topic.as_str().starts_with('$') {
                     self.on_command(receipt, &message).await;
@@ -65,13 +65,14 @@ impl Connection {
                 }
                 return self.route(receipt, message);
             }
-            Verdict::Consume => Reason::Success,
-            Verdict::Reject(refusal) => refusal.reason,
-            Verdict::Disconnect(refusal) => {
-                return Err(ProtocolError::new(refusal.reason, "refused by a plugin"));
+            Verdict::Consume => Reason::Success.into(),
+            Verdict::Reject(why) => explained(why),
+            Verdict::Disconnect(why) => {
+                let detail = why.message.unwrap_or_else(|| "refused by a plugin".into());
+                return Err(ProtocolError::new(why.reason, detail));
             }
         };
-        self.finish_publish(receipt, reason);
+        self.finish_publish(receipt, why);
         Ok(())
     }
 
@@ -101,7 +102,8 @@ impl Connection {
             Arrival::Done => {
                 // It may be on its way to the disk still.
                 let ticket = self.kernel.journal.latest();
-                self.pending.storing(id, qos, Reason::Success, ticket);
+                self.pending
+                    .storing(id, qos, Reason::Success.into(), ticket);
             }
             Arrival::TooMany => {
                 let detail = format!("more than {limit} unreleased messages");
@@ -122,8 +124,12 @@ impl Connection {
         let _together = (receipt.qos == Qos::ExactlyOnce).then(|| journal.together());
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
+        let told = self.kernel.events.about(&self.session.key.app, &message);
         match space.publish(limits, message, Some(&self.session)) {
-            Ok(ticket) => self.acknowledge(receipt, Reason::Success, ticket),
+            Ok(ticket) => {
+                self.kernel.events.published(Some(&self.info()), told);
+                self.acknowledge(receipt, Reason::Success.into(), ticket);
+            }
             Err(unrouted) => {
                 tracing::info!(session.device = %self.session.key, %unrouted, "a message was refused");
                 // A 3.x client cannot be told; it sends again what is not acknowledged.
@@ -132,27 +138,39 @@ impl Connection {
                     let detail = unrouted.to_string();
                     return Err(ProtocolError::new(Reason::QuotaExceeded, detail));
                 }
-                self.acknowledge(receipt, Reason::QuotaExceeded, None);
+                let why = Refusal::because(Reason::QuotaExceeded, unrouted.to_string());
+                self.acknowledge(receipt, why, None);
             }
         }
         Ok(())
     }
 
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
-    pub(super) fn finish_publish(&mut self, receipt: Receipt, reason: Reason) {
-        self.acknowledge(receipt, reason, None);
+    pub(super) fn finish_publish(&mut self, receipt: Receipt, why: impl Into<Refusal>) {
+        self.acknowledge(receipt, why.into(), None);
     }
 
     /// The same, for when the ticket's changes are on disk.
-    fn acknowledge(&mut self, receipt: Receipt, reason: Reason, ticket: Option<Ticket>) {
+    fn acknowledge(&mut self, receipt: Receipt, why: Refusal, ticket: Option<Ticket>) {
+        self.kernel.metrics.publishes_refused.count(why.reason);
         let Receipt { id, qos, work } = receipt;
         let own = work.and_then(|work| {
-            let payload = Bytes::new();
+            let (payload, reason) = (Bytes::new(), why.reason);
             work.finish(self.codec.version(), CommandReply { payload, reason })
         });
         match ticket.max(own) {
-            Some(ticket) => self.pending.storing(id, qos, reason, ticket),
-            None => self.pending.done(id, qos, reason),
+            Some(ticket) => self.pending.storing(id, qos, why, ticket),
+            None => self.pending.done(id, qos, why),
         }
+    }
+}
+
+/// Says why where the hooks did not.
+fn explained(why: Refusal) -> Refusal {
+    match why.reason {
+        Reason::NotAuthorized if why.message.is_none() => {
+            Refusal::because(why.reason, "publishing to this topic is not allowed")
+        }
+        _ => why,
     }
 }

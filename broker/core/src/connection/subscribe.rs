@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::protocol::{TopicError, TopicFilter};
 use partyline_plugin::{Qos, Reason};
 
-use super::{Connection, Refused, too_long};
+use super::{Connection, too_long};
 use crate::codec::answer_len;
-use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::packet::{ProtocolError, Subscribe, SubscribeOptions, Unsubscribe};
 use crate::session::SHARE;
 use crate::store::Ticket;
 
@@ -19,6 +19,9 @@ struct Granted {
     /// Of the subscription, in a session that is stored.
     ticket: Option<Ticket>,
 }
+
+/// Why a filter was refused.
+type NotGranted = (Reason, String);
 
 impl Connection {
     pub(super) async fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<(), ProtocolError> {
@@ -37,51 +40,80 @@ impl Connection {
             return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
         self.check_answer(subscribe.filters.len())?;
-        // Where a filter is repeated, the last one stands, as in a sequence of packets.
+        // Where a filter is repeated, the last one stands, as in a sequence of packets. The others are
+        // answered as they would be there, with their own QoS ([MQTT-3.8.4-4] of MQTT 3.1.1).
         let places = subscribe.filters.iter().enumerate();
         let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
         let mut answers = HashMap::with_capacity(last.len());
         let mut outlets = Vec::new();
         let mut ticket = None;
+        let mut detail = None;
         for (at, (filter, options)) in subscribe.filters.iter().enumerate() {
             if last.get(&**filter) != Some(&at) {
                 continue;
             }
             tokio::task::consume_budget().await;
-            let answer = self.grant(filter, *options).await.map(|granted| {
-                outlets.extend(granted.outlet);
-                ticket = ticket.max(granted.ticket);
-                granted.qos
-            });
+            let answer = match self.grant(filter, *options).await {
+                Ok(granted) => {
+                    outlets.extend(granted.outlet);
+                    ticket = ticket.max(granted.ticket);
+                    Ok(granted.qos)
+                }
+                Err((reason, why)) => {
+                    // The first one that was refused.
+                    detail = detail.or_else(|| Some(format!("{filter}: {why}")));
+                    Err(reason)
+                }
+            };
             answers.insert(&**filter, answer);
         }
         let codes: Vec<_> = subscribe
             .filters
             .iter()
-            .map(|(filter, _)| answers.get(&**filter).copied())
-            .map(|answer| answer.unwrap_or(Err(Reason::UnspecifiedError)))
+            .map(|(filter, options)| {
+                let answer = answers.get(&**filter).copied();
+                let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
+                // The QoS of an outlet is not the client's to choose.
+                let outlet = filter.starts_with('$') && !filter.starts_with(SHARE);
+                answer.map(|granted| if outlet { granted } else { options.qos })
+            })
             .collect();
         if !self.kernel.stored(ticket).await {
             return Err(too_long());
         }
-        self.codec
-            .suback(subscribe.id, &codes, &mut self.wire.output);
+        self.codec.suback(
+            subscribe.id,
+            &codes,
+            detail.as_deref(),
+            &mut self.wire.output,
+        );
         for filter in outlets {
             self.open_outlets(&filter).await;
         }
         Ok(())
     }
 
-    async fn grant(&mut self, filter: &str, options: SubscribeOptions) -> Result<Granted, Reason> {
+    async fn grant(
+        &mut self,
+        filter: &str,
+        options: SubscribeOptions,
+    ) -> Result<Granted, NotGranted> {
         let limits = self.kernel.config.limits.topic();
-        let filter = TopicFilter::parse(filter, &limits).map_err(|_| Reason::TopicFilterInvalid)?;
-        let share = filter.share().map_err(|_| Reason::TopicFilterInvalid)?;
+        let invalid = |error: TopicError| (Reason::TopicFilterInvalid, error.to_string());
+        let filter = TopicFilter::parse(filter, &limits).map_err(invalid)?;
+        let share = filter.share().map_err(invalid)?;
         let shared = share.is_some();
         if share.is_some_and(|(_, topics)| topics.as_str().starts_with('$')) {
-            return Err(Reason::SharedSubscriptionsNotSupported);
+            let detail = "topics under $ cannot be shared".to_owned();
+            return Err((Reason::SharedSubscriptionsNotSupported, detail));
         }
         if !shared && filter.as_str().starts_with('$') {
-            let qos = self.grant_outlets(&filter, options.subscription_id)?;
+            let qos = self
+                .grant_outlets(&filter, options.subscription_id)
+                .map_err(|reason| self.not_granted(reason))?;
+            self.kernel
+                .events
+                .subscribed(&self.attachment, &filter, qos);
             return Ok(Granted {
                 qos,
                 outlet: Some(filter),
@@ -93,45 +125,45 @@ impl Connection {
             (!subscriptions.contains_key(&filter), subscriptions.len())
         };
         if new && count >= self.kernel.config.limits.subscriptions {
-            return Err(Reason::QuotaExceeded);
+            return Err(self.not_granted(Reason::QuotaExceeded));
         }
         let hooks = self.kernel.hooks.load_full();
-        let mut state = loop {
+        let asked = options;
+        let (mut state, options) = loop {
             let access = self.kernel.access();
             let info = self.info();
-            let may = hooks.may_subscribe(&info, &filter, options.qos).await;
-            may.map_err(Refused::reason)?;
-            let state = self.held().ok_or(Reason::UnspecifiedError)?;
+            let may = hooks.may_subscribe(&info, &filter, asked.qos).await;
+            may.map_err(|refused| self.not_granted(refused.reason()))?;
+            let left = hooks.filter_subscribe(&info, &filter, asked).await;
+            let options = left.map_err(|reason| self.not_granted(reason))?;
+            let state = self.held();
+            let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
             // A login, or a change of rules, that came while the hooks decided has authorized again
             // what was saved by then. This was not, so they decide again.
             if self.attachment.info.load().login == info.login && self.kernel.access() == access {
-                break state;
+                break (state, options);
             }
         };
-        // All under the lock, so that session and router say the same, whoever else comes. What is
-        // retained from now on reaches the session as it comes; what was before is owed.
-        let new = state
-            .subscriptions
-            .insert(filter.clone(), options)
-            .is_none();
-        let rows = state.outbound.rows();
-        let ticket = rows.map(|rows| rows.subscribe(&filter, options));
-        let space = &self.session.space;
-        space.subscribe(&filter, &self.session, options);
-        let wants_retained = match options.retain_handling {
-            RetainHandling::Always => true,
-            RetainHandling::IfNew => new,
-            RetainHandling::Never => false,
-        };
-        // A shared one gets none (MQTT 5 §4.8.2).
-        if wants_retained && !shared {
-            state.owed.add(space.retained.search(filter), options);
-        }
+        let ticket = self.session.subscribe(&mut state, filter.clone(), options);
+        let events = &self.kernel.events;
+        events.subscribed(&self.attachment, &filter, options.qos);
         Ok(Granted {
             qos: options.qos,
             outlet: None,
             ticket,
         })
+    }
+
+    fn not_granted(&self, reason: Reason) -> NotGranted {
+        let detail = match reason {
+            Reason::NotAuthorized => "subscribing to this filter is not allowed".to_owned(),
+            Reason::QuotaExceeded => {
+                let most = self.kernel.config.limits.subscriptions;
+                format!("a session has at most {most} subscriptions")
+            }
+            reason => reason.to_string(),
+        };
+        (reason, detail)
     }
 
     pub(super) async fn on_unsubscribe(
@@ -179,16 +211,12 @@ impl Connection {
             let Some(mut state) = self.held() else {
                 return (Reason::UnspecifiedError, None);
             };
-            state.owed.forget(&filter);
-            let removed = state.subscriptions.remove(&filter);
-            if removed.is_some() {
-                let rows = state.outbound.rows();
-                ticket = rows.map(|rows| rows.unsubscribe(&filter));
-                self.session.space.unsubscribe(&filter, &self.session);
-            }
-            removed.is_some()
+            let existed;
+            (existed, ticket) = self.session.unsubscribe(&mut state, &filter);
+            existed
         };
         let reason = if existed {
+            self.kernel.events.unsubscribed(&self.info(), &filter);
             Reason::Success
         } else {
             Reason::NoSubscriptionExisted

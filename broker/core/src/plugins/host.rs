@@ -5,16 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use figment::Figment;
 use futures_util::FutureExt;
 use partyline_plugin::database::Database;
-use partyline_plugin::host::{Broker, DynPlugin, PluginFactory};
+use partyline_plugin::host::{Broker, DynPlugin, PluginFactory, Registrations};
 use partyline_plugin::services::Services;
-use partyline_plugin::{BrokerHandle, CancellationToken, PluginContext, Registrar, Tasks};
+use partyline_plugin::{BrokerHandle, CancellationToken, Meter, PluginContext, Registrar, Tasks};
 use tokio::time::Instant;
 
+use super::events::Observing;
+use super::guard::Guarded;
+use super::reload::{ReloadError, ReloadOutcome, Tables};
 use super::{HealthCheck, HookTable, namespaces};
 use crate::kernel::Kernel;
+use crate::sys::Sys;
 
 /// How long a plugin that failed rests before it is started again; doubles up to a minute.
 const FIRST_REST: Duration = Duration::from_secs(1);
@@ -53,6 +58,14 @@ pub enum HostError {
         /// Why.
         why: String,
     },
+    /// Its HTTP routes.
+    #[error("plugin `{plugin}` cannot have its HTTP routes: {why}")]
+    Routes {
+        /// Which.
+        plugin: &'static str,
+        /// Why.
+        why: String,
+    },
     /// A service that it needs.
     #[error("plugin `{plugin}` needs {service}, which no plugin provides")]
     MissingService {
@@ -72,10 +85,11 @@ impl HostError {
     }
 }
 
-struct Hosted {
-    id: &'static str,
-    plugin: Arc<dyn DynPlugin>,
+pub(super) struct Hosted {
+    pub(super) id: &'static str,
+    pub(super) plugin: Arc<dyn DynPlugin>,
     tasks: Tasks,
+    meter: Meter,
 }
 
 pub(crate) struct Host {
@@ -84,6 +98,9 @@ pub(crate) struct Host {
     data_dir: Arc<Path>,
     services: Services,
     hosted: Vec<Hosted>,
+    /// Observers that are still to be started.
+    observing: Vec<Observing>,
+    tables: Tables,
 }
 
 impl std::fmt::Debug for Host {
@@ -102,11 +119,39 @@ impl Host {
             data_dir,
             services: Services::default(),
             hosted: Vec::new(),
+            observing: Vec::new(),
+            tables: Tables::default(),
         }
     }
 
     pub(crate) fn services(&self) -> &Services {
         &self.services
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The figures of every plugin.
+    pub(crate) fn meters(&self) -> Arc<[Meter]> {
+        self.hosted.iter().map(|one| one.meter.clone()).collect()
+    }
+
+    /// The routes of every plugin that has any.
+    pub(crate) fn routes(&self) -> Result<Vec<(&'static str, Router)>, HostError> {
+        let mut all = Vec::new();
+        for Hosted { id, plugin, .. } in &self.hosted {
+            let making = AssertUnwindSafe(|| Arc::clone(plugin).routes());
+            // The library panics where a path is wrong or two routes are one.
+            let routes = std::panic::catch_unwind(making).map_err(|_| HostError::Routes {
+                plugin: id,
+                why: "it panicked as it made them".to_owned(),
+            })?;
+            if routes.has_routes() {
+                all.push((*id, routes));
+            }
+        }
+        Ok(all)
     }
 
     pub(crate) fn health(&self) -> HealthCheck {
@@ -135,8 +180,9 @@ impl Host {
                 migrated.map_err(|source| HostError::Migrate { plugin, source })?;
             }
             let tasks = Tasks::new(CancellationToken::new());
-            let context = PluginContext::new(
-                broker.clone(),
+            let meter = Meter::new(plugin);
+            let mut context = PluginContext::new(
+                broker.clone().of_plugin(plugin),
                 self.database.clone(),
                 self.services.clone(),
                 tasks.clone(),
@@ -144,6 +190,7 @@ impl Host {
                 Arc::clone(&self.data_dir),
                 Duration::from_secs(self.kernel.config.mqtt.connect_timeout.into()),
             );
+            context.meter = meter.clone();
             let built = factory.build(context, figment.clone()).await;
             let built = built.map_err(|source| HostError::Build {
                 plugin,
@@ -153,14 +200,18 @@ impl Host {
                 id: plugin,
                 plugin: built,
                 tasks,
+                meter,
             });
         }
+        self.tables = Tables::new(figment, &self.hosted);
         let mut declared = Vec::new();
         for hosted in &self.hosted {
             let mut registrar = Registrar::new(hosted.id, self.services.clone());
             Arc::clone(&hosted.plugin).register(&mut registrar);
             declared.push((hosted.id, registrar.finish()));
         }
+        let (sys, topics) = Sys::declare(&self.kernel, &self.services);
+        declared.push(("$SYS", topics));
         namespaces::check(&declared)?;
         for (plugin, declared) in &declared {
             let missing = declared
@@ -171,15 +222,48 @@ impl Host {
                 return Err(HostError::MissingService { plugin, service });
             }
         }
+        self.watch(&mut declared);
         let table = HookTable::new(declared);
-        tracing::info!(chain = table.describe().summary(), "plugins registered");
         self.kernel.hooks.store(Arc::new(table));
+        sys.run(&self.kernel);
+        let chain = self.kernel.describe().summary();
+        tracing::info!(chain, "plugins registered");
         Ok(())
     }
 
-    /// Starts each plugin's long-running work; what fails is started again after a rest.
-    pub(crate) fn run(&self) {
-        for Hosted { id, plugin, tasks } in &self.hosted {
+    /// Hands a new configuration to the plugins whose tables changed.
+    pub(crate) async fn reload(
+        &self,
+        figment: &Figment,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        self.tables.reload(figment, &self.hosted).await
+    }
+
+    /// Takes up what is not asked by the packets of one connection: observers and deliver filters.
+    fn watch(&mut self, declared: &mut [(&'static str, Registrations)]) {
+        let (mut observers, mut deliver) = (Vec::new(), Vec::new());
+        for (plugin, declared) in declared {
+            let entries = std::mem::take(&mut declared.observers);
+            observers.extend(entries.into_iter().map(|entry| (*plugin, entry)));
+            let entries = std::mem::take(&mut declared.deliver_filters).into_iter();
+            deliver.extend(entries.map(|(scope, entry)| (scope, Guarded::new(plugin, entry))));
+        }
+        self.observing = self.kernel.events.register(observers);
+        self.kernel.deliver.register(deliver);
+    }
+
+    /// Starts the observers and each plugin's long-running work; what fails is started again after a rest.
+    pub(crate) fn run(&mut self) {
+        for observing in self.observing.drain(..) {
+            let mut hosted = self.hosted.iter();
+            if let Some(Hosted { tasks, .. }) = hosted.find(|one| one.id == observing.plugin) {
+                tasks.spawn(observing.run(tasks.stopping().clone()));
+            }
+        }
+        for Hosted {
+            id, plugin, tasks, ..
+        } in &self.hosted
+        {
             let (id, plugin, stop) = (*id, Arc::clone(plugin), tasks.stopping().clone());
             tasks.spawn(keep_running(id, plugin, stop));
         }
@@ -189,7 +273,10 @@ impl Host {
     /// plugin flushes once its work has ended, so that nothing comes after; and it flushes even if
     /// its work would not end.
     pub(crate) async fn stop(&mut self, grace: Duration) {
-        while let Some(Hosted { id, plugin, tasks }) = self.hosted.pop() {
+        while let Some(one) = self.hosted.pop() {
+            let Hosted {
+                id, plugin, tasks, ..
+            } = one;
             tasks.stopping().cancel();
             if tokio::time::timeout(grace, tasks.finished()).await.is_err() {
                 tracing::warn!(plugin = id, "the plugin's work did not end in time");

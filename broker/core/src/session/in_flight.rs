@@ -248,6 +248,15 @@ impl InFlight {
             .flatten()
     }
 
+    /// The message with this id, if it was sent at QoS 2 and no PUBREC has come for it.
+    pub(super) fn awaiting_rec(&self, id: u16) -> Option<&Publication> {
+        let entry = self.entries.get(self.find(id)?)?;
+        match &entry.sent {
+            Sent::Plain { publication, .. } if entry.awaits == Awaits::Rec => Some(publication),
+            _ => None,
+        }
+    }
+
     /// A PUBREC came: the message now awaits PUBCOMP. That must be on disk before PUBREL goes out:
     /// a client that has released the id would take the message for a new one.
     pub(super) fn received(&mut self, id: u16) -> Release {

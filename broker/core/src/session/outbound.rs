@@ -13,15 +13,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use partyline_plugin::{ProtocolVersion, Qos, Reason, TrackedOutcome};
+use partyline_plugin::{DropReason, ProtocolVersion, Qos, Reason, TrackedOutcome};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::in_flight::{Awaits, InFlight, Release, Sent};
 use super::routed::{Routed, RoutedLane};
+use super::tell::Teller;
 use super::{Aliases, Matched, Orphan, Publication};
 use crate::codec::{ALIAS_BYTES, Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
+use crate::metrics::{Drops, Sent as Counted};
 use crate::store::{LoadedMessage, SessionRows, Stage, Ticket};
 
 /// What became of a message that was to wait.
@@ -94,7 +96,7 @@ pub(crate) struct Outbound {
     direct_bytes: usize,
     routed: RoutedLane,
     in_flight: InFlight,
-    dropped: u64,
+    drops: Drops,
     /// Its place in the store, if it is to outlive the process.
     rows: Option<SessionRows>,
     /// PUBRELs that wait for the disk, in the order of their PUBRECs.
@@ -129,10 +131,16 @@ impl Outbound {
             direct_bytes: 0,
             routed: RoutedLane::default(),
             in_flight: InFlight::new(last_id),
-            dropped: 0,
+            drops: Drops::default(),
             rows: None,
             releases: VecDeque::new(),
         }
+    }
+
+    /// Tells what becomes of its routed messages.
+    pub(super) fn telling(mut self, teller: Teller) -> Self {
+        self.routed.teller = teller;
+        self
     }
 
     /// From now on it is stored.
@@ -261,8 +269,16 @@ impl Outbound {
     }
 
     /// Messages that were dropped because they would not go through.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped + self.routed.dropped
+    pub(crate) fn dropped(&self) -> u32 {
+        let drops = self.drops();
+        drops.full.wrapping_add(drops.too_large)
+    }
+
+    /// The same, by cause, with those that had expired.
+    pub(crate) fn drops(&self) -> Drops {
+        let mut drops = self.drops;
+        drops += self.routed.drops;
+        drops
     }
 
     /// Queues a plugin's delivery.
@@ -276,7 +292,7 @@ impl Outbound {
         let has_room = self.direct.len() < limits.queued_messages
             && self.direct_bytes + frame.len() <= limits.queued_bytes;
         if !(has_room || self.direct.is_empty()) {
-            self.dropped += 1;
+            self.drops.full = self.drops.full.wrapping_add(1);
             guarantee.end(TrackedOutcome::Full);
             return Enqueued::Full;
         }
@@ -289,30 +305,32 @@ impl Outbound {
         Enqueued::Waiting
     }
 
-    /// Writes what may be sent now. There is more to send when the ticket's changes are on disk.
+    /// Writes what may be sent now, and counts it. There is more to send when the ticket's changes are
+    /// on disk.
     pub(crate) fn fill(
         &mut self,
         fill: Fill,
         aliases: &mut Aliases,
         output: &mut BytesMut,
+        counted: &mut Counted,
     ) -> Option<Ticket> {
         let release = self.send_releases(output);
         loop {
-            if self.send_again(fill, aliases, output) == Again::NoRoom {
+            if self.send_again(fill, aliases, output, counted) == Again::NoRoom {
                 return release;
             }
-            while output.len() < fill.high_water && self.fill_direct(fill, output) {}
+            while output.len() < fill.high_water && self.fill_direct(fill, output, counted) {}
             if !self.routed.is_empty() {
                 let now = Instant::now();
-                while output.len() < fill.high_water && self.fill_routed(fill, now, aliases, output)
-                {
-                }
+                while output.len() < fill.high_water
+                    && self.fill_routed(fill, now, aliases, output, counted)
+                {}
             }
             if self.in_flight.first_again().is_none() {
                 return release;
             }
             // Some began to wait for the disk.
-            match self.send_again(fill, aliases, output) {
+            match self.send_again(fill, aliases, output, counted) {
                 Again::Waits(ticket) => {
                     return Some(release.map_or(ticket, |release| release.min(ticket)));
                 }
@@ -340,7 +358,7 @@ impl Outbound {
         self.in_flight.outstanding() < usize::from(fill.window)
     }
 
-    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut, counted: &mut Counted) -> bool {
         let Some(next) = self.direct.front() else {
             return false;
         };
@@ -357,6 +375,7 @@ impl Outbound {
         };
         self.direct_bytes -= frame.len();
         if !fill.fits(frame.len()) {
+            self.drops.too_large = self.drops.too_large.wrapping_add(1);
             guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
@@ -370,8 +389,10 @@ impl Outbound {
             let sent = Sent::Tracked(guarantee.sender());
             self.in_flight.push(id, Awaits::Ack, sent, None);
             frame.write_with(extra, Qos::AtLeastOnce, id, false, false, output);
+            counted.message(Qos::AtLeastOnce);
         } else {
             frame.write_with(extra, Qos::AtMostOnce, 0, false, false, output);
+            counted.message(Qos::AtMostOnce);
         }
         true
     }
@@ -382,6 +403,7 @@ impl Outbound {
         now: Instant,
         aliases: &mut Aliases,
         output: &mut BytesMut,
+        counted: &mut Counted,
     ) -> bool {
         let Some(next) = self.routed.front() else {
             return false;
@@ -410,13 +432,20 @@ impl Outbound {
             return false;
         };
         if publication.expired(now) {
+            self.drops.expired = self.drops.expired.wrapping_add(1);
+            self.routed
+                .teller
+                .dropped(&publication, DropReason::Expired);
             return true;
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
         let mut extra = extra(matched.as_ref());
         let Some(frame) = frame.filter(|frame| fill.fits(frame.len_with(extra))) else {
-            self.dropped += 1;
+            self.drops.too_large = self.drops.too_large.wrapping_add(1);
+            self.routed
+                .teller
+                .dropped(&publication, DropReason::TooLarge);
             return true;
         };
         let awaits = match qos {
@@ -424,6 +453,8 @@ impl Outbound {
                 if aliases.are_used() && fill.fits(frame.len_with(extra) + ALIAS_BYTES) {
                     extra.alias = aliases.name(&publication.message.topic);
                 }
+                counted.message(qos);
+                self.routed.teller.delivered(&publication, qos);
                 frame.write_with(extra, qos, 0, retain, false, output);
                 return true;
             }
@@ -437,6 +468,8 @@ impl Outbound {
             if aliases.are_used() && fill.fits(frame.len_with(extra) + ALIAS_BYTES) {
                 extra.alias = aliases.name(&publication.message.topic);
             }
+            counted.message(qos);
+            self.routed.teller.delivered(&publication, qos);
             frame.write_with(extra, qos, id, retain, false, output);
         }
         let sent = Sent::Plain {
@@ -450,7 +483,13 @@ impl Outbound {
 
     /// Writes again what the last connection left unacknowledged, in the order in which it was
     /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]), and what has waited for the disk.
-    fn send_again(&mut self, fill: Fill, aliases: &mut Aliases, output: &mut BytesMut) -> Again {
+    fn send_again(
+        &mut self,
+        fill: Fill,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+        counted: &mut Counted,
+    ) -> Again {
         while let Some(entry) = self.in_flight.first_again() {
             if output.len() >= fill.high_water {
                 return Again::NoRoom;
@@ -462,6 +501,7 @@ impl Outbound {
             let qos = match entry.awaits {
                 Awaits::Comp => {
                     write_pubrel(id, output);
+                    counted.releases += 1;
                     self.in_flight.sent_again(id);
                     continue;
                 }
@@ -493,6 +533,10 @@ impl Outbound {
             };
             if let Some((frame, retain, extra)) = frame {
                 frame.write_with(extra, qos, id, retain, dup, output);
+                counted.message(qos);
+                if !dup && let Sent::Plain { publication, .. } = &entry.sent {
+                    self.routed.teller.delivered(publication, qos);
+                }
                 self.in_flight.sent_again(id);
             } else {
                 self.in_flight.forget(id);
@@ -503,15 +547,19 @@ impl Outbound {
 
     /// PUBACK. An id that is not outstanding is ignored: it is a late one.
     pub(crate) fn on_puback(&mut self, id: u16, reason: Reason) {
-        if let Some(entry) = self.in_flight.finish(id, Awaits::Ack)
-            && let Sent::Tracked(sender) = entry.sent
-        {
-            end(sender, outcome(reason));
+        let entry = self.in_flight.finish(id, Awaits::Ack);
+        match entry.map(|entry| entry.sent) {
+            Some(Sent::Tracked(sender)) => end(sender, outcome(reason)),
+            Some(Sent::Plain { publication, .. }) => self.routed.teller.acked(&publication, reason),
+            Some(Sent::Void) | None => {}
         }
     }
 
     /// PUBREC. `None` if no PUBREL is to follow.
     pub(crate) fn on_pubrec(&mut self, id: u16, reason: Reason) -> Option<Rel> {
+        if let Some(publication) = self.in_flight.awaiting_rec(id) {
+            self.routed.teller.acked(publication, reason);
+        }
         if reason.is_error() {
             self.in_flight.finish(id, Awaits::Rec);
             return None;
@@ -592,11 +640,19 @@ impl Outbound {
     /// Routed messages whose topic is no longer granted go, in flight as above.
     pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
         let topic = |publication: &Publication| granted(publication.message.topic.as_str());
+        let teller = self.routed.teller.clone();
+        let keep = |publication: &Publication| {
+            let kept = topic(publication);
+            if !kept {
+                teller.dropped(publication, DropReason::NotAllowed);
+            }
+            kept
+        };
         self.in_flight.drop_sent(|_, sent| match sent {
-            Sent::Plain { publication, .. } => !topic(publication),
+            Sent::Plain { publication, .. } => !keep(publication),
             Sent::Tracked(_) | Sent::Void => false,
         });
-        self.routed.keep(|routed| topic(&routed.publication));
+        self.routed.keep(|routed| keep(&routed.publication));
     }
 
     /// Senders that are dropped read as gone.

@@ -1,10 +1,11 @@
 //! Every session of this broker, by device, by connection and by user.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
 use partyline_plugin::protocol::{AppKey, Username};
-use partyline_plugin::{DeviceKey, Reason, SessionId, SessionInfo, UserLogin};
+use partyline_plugin::{CloseReason, DeviceKey, Reason, SessionId, SessionInfo, UserLogin};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -37,9 +38,9 @@ pub(crate) struct Attached {
 }
 
 /// Gives a fresh session to its connection.
-fn begin(session: &Arc<Session>, give: impl FnOnce(&Arc<Session>, &mut State) -> Previous) {
+fn begin(session: &Arc<Session>, give: impl FnOnce(&Arc<Session>, &mut State, bool) -> Previous) {
     let mut state = session.state();
-    give(session, &mut state);
+    give(session, &mut state, false);
     if state.expiry_secs > 0 {
         session.begin_to_store(&mut state);
     }
@@ -51,6 +52,8 @@ pub(crate) struct Detach {
     pub(crate) publish_will: bool,
     /// A Session Expiry Interval of the DISCONNECT.
     pub(crate) expiry_secs: Option<u32>,
+    /// What observers are told.
+    pub(crate) reason: CloseReason,
 }
 
 impl Registry {
@@ -65,8 +68,9 @@ impl Registry {
     ) -> Attached {
         let info = attachment.info();
         let (key, registration) = (&info.device, &info.principal.registration);
-        let give = |session: &Arc<Session>, state: &mut State| {
+        let give = |session: &Arc<Session>, state: &mut State, present| {
             self.index(session, attachment);
+            session.tell_opened(attachment, present);
             state.attach(attachment, expiry_secs, will)
         };
         let fresh = |commands| {
@@ -80,6 +84,7 @@ impl Registry {
                 let session = fresh(commands.unwrap_or_default());
                 begin(&session, give);
                 entry.insert(Arc::clone(&session));
+                session.space.census.session_came();
                 (session, None, None)
             }
             Entry::Occupied(mut entry) => {
@@ -91,9 +96,10 @@ impl Registry {
                     && !state.ended
                     && state.expiry_secs > 0
                     && old.registration == *registration;
+                old.tell_taken_over(&state, goes_on);
                 let old_will = self.take_over(&mut state, goes_on);
                 if goes_on {
-                    let previous = give(&old, &mut state);
+                    let previous = give(&old, &mut state, true);
                     drop(state);
                     (old, Some(previous), old_will)
                 } else {
@@ -102,6 +108,8 @@ impl Registry {
                     let session = fresh(Arc::clone(&old.commands));
                     begin(&session, give);
                     entry.insert(Arc::clone(&session));
+                    old.space.census.session_went();
+                    session.space.census.session_came();
                     closing = Some(old);
                     (session, None, old_will)
                 }
@@ -147,8 +155,10 @@ impl Registry {
 
     /// Takes up a session that was read from the store.
     pub(crate) fn restore(&self, session: Arc<Session>) {
+        session.space.census.session_came();
         let twin = self.devices.insert(session.key.clone(), session);
         if let Some(twin) = twin {
+            twin.space.census.session_went();
             // It cannot be; but then it must not come back for ever.
             tracing::error!(session.device = %twin.key, "a session was stored twice");
             twin.close();
@@ -161,6 +171,7 @@ impl Registry {
         let info = attachment.info.load();
         let connection = (Arc::clone(session), Arc::clone(attachment));
         self.connections.insert(attachment.id, connection);
+        session.space.census.connection_came();
         if let Some(user) = info.principal.username() {
             self.index_user(attachment.id, &info.device.app, user);
         }
@@ -204,6 +215,7 @@ impl Registry {
         let over = state.place.is_none();
         // Said under the lock, so that no connection takes it up before it is removed.
         state.ended = over;
+        session.tell_closed(&attachment, how.reason, !over);
         if !how.publish_will {
             state.will = None;
         }
@@ -222,6 +234,7 @@ impl Registry {
     pub(crate) fn end(&self, session: &Arc<Session>, stop: Stop) {
         {
             let mut state = session.state();
+            session.tell_ended(&state, &stop);
             state.ended = true;
             state.will = None;
             if let Some(attachment) = state.attachment.take() {
@@ -237,13 +250,19 @@ impl Registry {
             let commands = Arc::clone(&session.commands);
             self.commands.insert(session.key.clone(), commands);
         }
-        self.devices
+        let removed = self
+            .devices
             .remove_if(&session.key, |_, current| Arc::ptr_eq(current, session));
+        if removed.is_some() {
+            session.space.census.session_went();
+        }
         session.close();
     }
 
     fn unindex(&self, attachment: &Attachment) {
-        self.connections.remove(&attachment.id);
+        if let Some((_, (session, _))) = self.connections.remove(&attachment.id) {
+            session.space.census.connection_went();
+        }
         let info = attachment.info.load();
         if let Some(user) = info.principal.username() {
             self.unindex_user(attachment.id, &info.device.app, user);
@@ -309,6 +328,27 @@ impl Registry {
         connections.map(|(_, attachment)| attachment).collect()
     }
 
+    /// The connections of an app above an id, in the order of their ids.
+    pub(crate) fn of_app(
+        &self,
+        app: &AppKey,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<Attachment>> {
+        // Never holds more than it returns, however many there are.
+        let mut first: BTreeMap<SessionId, Arc<Attachment>> = BTreeMap::new();
+        for entry in &self.connections {
+            let (id, (session, attachment)) = entry.pair();
+            if session.key.app == *app && after.is_none_or(|after| *id > after) {
+                first.insert(*id, Arc::clone(attachment));
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+        }
+        first.into_values().collect()
+    }
+
     pub(crate) fn attachments(&self) -> Vec<Arc<Attachment>> {
         self.connections
             .iter()
@@ -367,6 +407,7 @@ impl Registry {
                 return will;
             }
             state.ended = true;
+            session.tell_expired();
             state.will.take()
         };
         self.remove(session);

@@ -12,10 +12,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
+use super::tell::Teller;
 use super::{
     Aliases, Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication,
 };
 use crate::config::LimitsConfig;
+use crate::metrics::Sent as Counted;
 use crate::packet::SubscribeOptions;
 use crate::router::AppSpace;
 use crate::store::{self, LoadedSession, SessionRecord, SessionRows, Ticket, WillRecord};
@@ -207,7 +209,7 @@ impl Session {
     ) -> Self {
         let state = State {
             attachment: None,
-            outbound: Outbound::new(rand::random()),
+            outbound: Outbound::new(rand::random()).telling(Teller::new(&space.events, &key)),
             owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
@@ -335,16 +337,27 @@ impl Session {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
-        let State { outbound, owed, .. } = &mut *state;
+        let State {
+            outbound,
+            owed,
+            attachment,
+            ..
+        } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            owed.advance(&self.space.retained, outbound);
+            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            owed.advance(&self.space.retained, outbound, takes);
         }
-        let next = outbound.fill(fill, aliases, output);
+        let drops = outbound.drops();
+        let mut sent = Counted::default();
+        let next = outbound.fill(fill, aliases, output, &mut sent);
+        self.space.traffic.add_drops(drops, outbound.drops());
         let more = !owed.is_empty() && outbound.owed() == 0;
         if let (Some(ticket), Some(attachment)) = (next, &state.attachment) {
             self.space.journal.wake_at(ticket, attachment);
         }
+        drop(state);
+        self.space.traffic.add_sent(sent);
         more
     }
 
@@ -373,6 +386,9 @@ impl Session {
         matched: Option<Arc<Matched>>,
         offer: Offer,
     ) -> Option<Taken> {
+        if !self.takes(publication) {
+            return None;
+        }
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
             return None;
@@ -383,9 +399,11 @@ impl Session {
         if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
             return None;
         }
+        let drops = state.outbound.drops();
         let (queued, ticket) = state
             .outbound
             .route(limits, publication, qos, retain, matched);
+        self.space.traffic.add_drops(drops, state.outbound.drops());
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }

@@ -46,6 +46,10 @@ fn values_that_do_not_go_together_are_refused_with_key_and_file() {
             "mqtt.max_keep_alive in /etc/p.toml: 30 is below mqtt.server_keep_alive, which is 60",
         ),
         (
+            "[mqtt]\nresponse_information = '$im/%c'",
+            "mqtt.response_information in /etc/p.toml: must be a topic without wildcards that does not begin with $",
+        ),
+        (
             "[mqtt]\ntls_listen = '127.0.0.1:0'",
             "mqtt.tls_listen in /etc/p.toml: needs [mqtt.tls] with cert and key, which is not set",
         ),
@@ -162,6 +166,7 @@ fn what_is_commented_out_would_work() {
         .broker
         .mqtt;
     assert!(mqtt.tls.is_some() && mqtt.tls_listen.is_some() && mqtt.anonymous_app.is_some());
+    assert!(mqtt.response_information.is_some());
 }
 
 #[test]

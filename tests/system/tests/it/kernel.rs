@@ -1,15 +1,22 @@
 //! MQTT itself, packet by packet, with a plugin that lets everybody in.
 #![cfg(test)]
 
+mod admin_access;
 mod app_isolation;
 mod broken_packets;
 mod connect;
 mod connect_refused;
+mod cross_app_probes;
+mod delivery_guarantees;
 mod durable;
 mod health;
+mod hostile;
 mod limits;
 mod many_retained;
+mod metrics;
+mod plugin_routes;
 mod plugins;
+mod problem_information;
 mod publish;
 mod races;
 mod resend;
@@ -20,8 +27,11 @@ mod slow;
 mod stop;
 mod subscribe;
 mod subscription_ids;
+mod sys;
+mod tls_reload;
 mod topic_aliases;
 mod transport;
+mod transports;
 mod websocket;
 mod will;
 
@@ -33,6 +43,7 @@ const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// Property identifiers of MQTT 5.
 mod property {
+    pub(super) const PAYLOAD_FORMAT: u8 = 0x01;
     pub(super) const MESSAGE_EXPIRY: u8 = 0x02;
     pub(super) const CONTENT_TYPE: u8 = 0x03;
     pub(super) const RESPONSE_TOPIC: u8 = 0x08;
@@ -40,6 +51,8 @@ mod property {
     pub(super) const SUBSCRIPTION_ID: u8 = 0x0b;
     pub(super) const SESSION_EXPIRY: u8 = 0x11;
     pub(super) const ASSIGNED_CLIENT_ID: u8 = 0x12;
+    pub(super) const REQUEST_RESPONSE_INFORMATION: u8 = 0x19;
+    pub(super) const RESPONSE_INFORMATION: u8 = 0x1a;
     pub(super) const SERVER_KEEP_ALIVE: u8 = 0x13;
     pub(super) const AUTH_METHOD: u8 = 0x15;
     pub(super) const WILL_DELAY: u8 = 0x18;

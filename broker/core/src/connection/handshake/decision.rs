@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use partyline_plugin::protocol::{ClientId, TopicName};
+use partyline_plugin::protocol::{ClientId, TopicName, Username};
 use partyline_plugin::{
-    AccessVerdict, Admission, AuthVerdict, ConnectRefusal, ConnectRequest, DeviceKey, Message,
-    Origin, Outgoing, Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
+    Admission, AuthVerdict, ConnectRefusal, ConnectRequest, DeviceKey, Message, Origin, Outgoing,
+    Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
 };
 use rand::distr::{Alphanumeric, SampleString};
 
@@ -30,6 +30,8 @@ pub(super) struct Admitted {
 /// What the client is told first.
 pub(super) struct Greeting {
     pub(super) connack_properties: Vec<(String, String)>,
+    /// Where it asked for it.
+    pub(super) response_information: Option<String>,
     pub(super) welcome: Vec<Outgoing>,
     /// Its client id is of the broker's own making.
     pub(super) assigned: bool,
@@ -146,16 +148,15 @@ pub(super) async fn decide(
         peer,
         connect.max_packet_size,
     );
-    if let Some(will) = &will {
-        match hooks.authorize_publish(&info, &will.message).await {
-            AccessVerdict::Allow => {}
-            AccessVerdict::Next => {
-                let message = "the will's topic is not allowed";
-                return Err(ConnectRefusal::because(Reason::NotAuthorized, message));
-            }
-            AccessVerdict::Deny(reason) => return Err(ConnectRefusal::new(reason)),
-        }
-    }
+    let will = match will {
+        Some(will) => hooks.filter_will(&info, will).await?,
+        None => None,
+    };
+    // [MQTT-3.1.2-28]
+    let response_information = connect
+        .request_response_information
+        .then(|| response_information(kernel, &info))
+        .flatten();
     Ok(Admitted {
         info,
         space,
@@ -163,6 +164,7 @@ pub(super) async fn decide(
         terms: Terms::new(kernel, connect),
         greeting: Greeting {
             connack_properties,
+            response_information,
             welcome,
             assigned,
         },
@@ -190,6 +192,24 @@ fn anonymous(kernel: &Kernel, request: &ConnectRequest) -> Option<Admission> {
         connack_properties: Vec::new(),
         welcome: Vec::new(),
     })
+}
+
+/// What the client's response topics are to begin with. As in the rules, a name that would add a
+/// level or a wildcard stands for nothing.
+fn response_information(kernel: &Kernel, info: &SessionInfo) -> Option<String> {
+    let mut topic = kernel.config.mqtt.response_information.clone()?;
+    let device = &info.device;
+    for (placeholder, name) in [
+        ("%a", Some(device.app.as_str())),
+        ("%u", info.principal.username().map(Username::as_str)),
+        ("%c", Some(device.client_id.as_str())),
+    ] {
+        if topic.contains(placeholder) {
+            let name = name.filter(|name| !name.contains(['/', '+', '#', '%']))?;
+            topic = topic.replace(placeholder, name);
+        }
+    }
+    Some(topic)
 }
 
 fn will_message(kernel: &Kernel, will: Will) -> Result<WillMessage, ConnectRefusal> {

@@ -57,7 +57,12 @@ fn packets(mut output: BytesMut) -> Vec<(u8, u16, String)> {
 
 fn filled(outbound: &mut Outbound) -> Vec<(u8, u16, String)> {
     let mut output = BytesMut::new();
-    outbound.fill(FILL, &mut Aliases::default(), &mut output);
+    outbound.fill(
+        FILL,
+        &mut Aliases::default(),
+        &mut output,
+        &mut Counted::default(),
+    );
     packets(output)
 }
 
@@ -96,7 +101,12 @@ fn sending_again_keeps_to_the_window_and_goes_before_what_is_new() {
     let narrow = |outbound: &mut Outbound| {
         let mut output = BytesMut::new();
         let fill = Fill { window: 1, ..FILL };
-        outbound.fill(fill, &mut Aliases::default(), &mut output);
+        outbound.fill(
+            fill,
+            &mut Aliases::default(),
+            &mut output,
+            &mut Counted::default(),
+        );
         packets(output)
     };
     for (id, payload) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -232,7 +242,12 @@ fn unacknowledged_bytes_close_the_window() {
     };
     let next = |outbound: &mut Outbound| {
         let mut output = BytesMut::new();
-        outbound.fill(fill, &mut Aliases::default(), &mut output);
+        outbound.fill(
+            fill,
+            &mut Aliases::default(),
+            &mut output,
+            &mut Counted::default(),
+        );
         packets(output)
     };
     assert_eq!(next(&mut outbound), [(0x32, 1, "a".to_owned())]);
@@ -264,7 +279,12 @@ fn a_change_of_user_voids_what_is_no_longer_granted() {
     let mut outbound = outbound_with(&[("a", Qos::AtLeastOnce), ("b", Qos::AtLeastOnce)]);
     let mut output = BytesMut::new();
     let fill = Fill { window: 1, ..FILL };
-    outbound.fill(fill, &mut Aliases::default(), &mut output);
+    outbound.fill(
+        fill,
+        &mut Aliases::default(),
+        &mut output,
+        &mut Counted::default(),
+    );
     outbound.drop_deliveries();
     outbound.keep_granted(|_| false);
     assert!(filled(&mut outbound).is_empty(), "what was queued is gone");

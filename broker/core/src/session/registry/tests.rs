@@ -79,6 +79,7 @@ async fn a_refused_resume_puts_the_session_back() {
     let how = Detach {
         publish_will: true,
         expiry_secs: None,
+        reason: CloseReason::Ended(Reason::UnspecifiedError),
     };
     assert!(registry.detach(&session, first.id, &how, 600).is_none());
     tokio::time::advance(Duration::from_secs(50)).await;

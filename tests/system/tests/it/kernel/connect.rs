@@ -5,10 +5,11 @@ use partyline_testkit::{ConnAck, ConnectOptions, Packet, TestBroker, Version};
 use serde_json::json;
 
 use super::property::{
-    ASSIGNED_CLIENT_ID, MAXIMUM_PACKET_SIZE, RECEIVE_MAXIMUM, SERVER_KEEP_ALIVE, SESSION_EXPIRY,
-    SHARED_SUBSCRIPTIONS_AVAILABLE, SUBSCRIPTION_IDS_AVAILABLE, TOPIC_ALIAS_MAXIMUM,
+    ASSIGNED_CLIENT_ID, MAXIMUM_PACKET_SIZE, RECEIVE_MAXIMUM, REQUEST_RESPONSE_INFORMATION,
+    RESPONSE_INFORMATION, SERVER_KEEP_ALIVE, SESSION_EXPIRY, SHARED_SUBSCRIPTIONS_AVAILABLE,
+    SUBSCRIPTION_IDS_AVAILABLE, TOPIC_ALIAS_MAXIMUM,
 };
-use super::{VERSIONS, broker, broker_with, client, connect};
+use super::{VERSIONS, broker, broker_with, client, connect, kept, tells_presence};
 
 fn two_bytes(connack: &ConnAck, id: u8) -> Option<u16> {
     let value = connack.properties.get(id)?;
@@ -108,6 +109,60 @@ async fn server_keep_alive_is_said_when_it_is_not_the_clients_own() {
             said,
             "ours {ours}, asked {asked}"
         );
+        broker.stop().await;
+    }
+}
+
+/// MQTT 3.1 ends at 23 characters, 3.1.1 and 5 let a server take more, and so does this one.
+#[tokio::test]
+async fn a_client_id_may_be_longer_than_23_characters() {
+    let broker = broker().await;
+    for version in VERSIONS {
+        for length in [1, 23, 24, 128] {
+            let id = "x".repeat(length);
+            let first = broker.client(kept(version, &id)).await.unwrap();
+            first.disconnect(0).await.unwrap();
+            let (mut again, connack) = connect(&broker, &kept(version, &id)).await;
+            let code = (connack.code, connack.session_present);
+            assert_eq!(code, (0, tells_presence(version)));
+            again.ping().await.unwrap();
+            drop(again);
+            client(&broker, version, &id).await;
+        }
+    }
+    broker.stop().await;
+}
+
+/// [MQTT-3.1.2-28]
+#[tokio::test]
+async fn response_information_is_told_to_who_asks_where_there_is_one() {
+    for (configured, client_id, told) in [
+        (None, "one", None),
+        (Some("replies/%c"), "one", Some("replies/one")),
+        (Some("r/%a"), "one", Some(&*format!("r/{APP}"))),
+        (Some("r"), "one", Some("r")),
+        // A user is not there, and such a client id would be more than one level.
+        (Some("replies/%u"), "one", None),
+        (Some("replies/%c"), "one/two", None),
+        (Some("replies/%c"), "+", None),
+        (Some("replies/%c"), "%a", None),
+    ] {
+        let broker = broker_with(|config| {
+            config.mqtt.response_information = configured.map(ToOwned::to_owned);
+        })
+        .await;
+        for (asked, told) in [(None, None), (Some(0), None), (Some(1), told)] {
+            let mut options = ConnectOptions::new(Version::V5, client_id);
+            if let Some(asked) = asked {
+                options = options.property(REQUEST_RESPONSE_INFORMATION, vec![asked]);
+            }
+            let (_client, connack) = connect(&broker, &options).await;
+            assert_eq!(connack.code, 0);
+            assert_eq!(
+                connack.properties.text(RESPONSE_INFORMATION).as_deref(),
+                told
+            );
+        }
         broker.stop().await;
     }
 }

@@ -1,10 +1,10 @@
 //! PUBLISH at every QoS, between all versions.
 
 use bytes::Bytes;
-use partyline_testkit::{ConnectOptions, Packet, Version};
+use partyline_testkit::{ConnectOptions, Packet, Property, Version};
 
 use super::property::{
-    CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, RESPONSE_TOPIC, USER_PROPERTY,
+    CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, PAYLOAD_FORMAT, RESPONSE_TOPIC, USER_PROPERTY,
 };
 use super::{VERSIONS, broker, client, connect};
 
@@ -131,6 +131,97 @@ async fn a_response_topic_must_be_a_topic_name() -> anyhow::Result<()> {
         mortal.will_properties = vec![property];
         let (_, connack) = connect(&broker, &mortal).await;
         assert_eq!(connack.code, reason);
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+/// Every property of a message that is its publisher's own, in the order of the codec; user
+/// properties repeat a name and are not sorted.
+fn of_the_message() -> Vec<Property> {
+    let pair = |name: &str, value: &str| {
+        let text = |text: &str| [&[0, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        (
+            USER_PROPERTY,
+            Bytes::from([text(name), text(value)].concat()),
+        )
+    };
+    vec![
+        (PAYLOAD_FORMAT, Bytes::from_static(&[1])),
+        (CONTENT_TYPE, Bytes::from_static(b"\x00\x04text")),
+        (RESPONSE_TOPIC, Bytes::from_static(b"\x00\x03r/t")),
+        (
+            CORRELATION_DATA,
+            Bytes::from_static(b"\x00\x03\x00\xff\x01"),
+        ),
+        pair("z", "1"),
+        pair("a", ""),
+        pair("z", "1"),
+        pair("z", "0"),
+        pair("", "\u{1f389}"),
+    ]
+}
+
+fn sorted(properties: &[Property]) -> Vec<Property> {
+    let mut sorted = properties.to_vec();
+    // Stable: what has one identifier keeps its order.
+    sorted.sort_by_key(|(id, _)| *id);
+    sorted
+}
+
+/// [MQTT-3.3.2-4], [MQTT-3.3.2-15] to [MQTT-3.3.2-18], [MQTT-3.3.2-20]; the broker does not look
+/// into the payload, so that one that is no UTF-8 whatever its publisher says is its receivers' affair.
+#[tokio::test]
+async fn properties_are_forwarded_unaltered_and_in_order() -> anyhow::Result<()> {
+    let broker = broker().await;
+    let properties = of_the_message();
+    let mut subscriber = client(&broker, Version::V5, "subscriber").await;
+    let mut older = client(&broker, Version::V311, "older").await;
+    for reader in [&mut subscriber, &mut older] {
+        reader.subscribe(&[("+", 2)]).await?;
+    }
+    let mut publisher = client(&broker, Version::V5, "publisher").await;
+    for qos in 0..=2 {
+        let sent = publisher.send_publish(1, "a", b"\xff", qos, true, false, &properties);
+        sent.await?;
+        if qos == 2 {
+            publisher.acked(5, 1).await?;
+            publisher.ack(6, 1).await?;
+            publisher.acked(7, 1).await?;
+        } else if qos == 1 {
+            assert_eq!(publisher.acked(4, 1).await?, 0);
+        }
+        let message = subscriber.take("a").await?;
+        assert_eq!(sorted(&message.properties.0), sorted(&properties));
+        assert_eq!(&message.payload[..], b"\xff");
+        assert_eq!(&older.take("a").await?.payload[..], b"\xff");
+        let mut late = client(&broker, Version::V5, "late").await;
+        late.subscribe(&[("a", 2)]).await?;
+        let kept = late.take("a").await?;
+        assert!(kept.retain);
+        assert_eq!(sorted(&kept.properties.0), sorted(&properties));
+    }
+    let mut mortal = ConnectOptions::new(Version::V5, "mortal").will("will", b"gone", 1, false);
+    mortal.will_properties.clone_from(&properties);
+    drop(broker.client(mortal).await?);
+    let will = subscriber.take("will").await?;
+    assert_eq!(sorted(&will.properties.0), sorted(&properties));
+    broker.stop().await;
+    Ok(())
+}
+
+/// What is no property of the message itself is not sent on.
+#[tokio::test]
+async fn without_properties_none_are_made_up() -> anyhow::Result<()> {
+    let broker = broker().await;
+    let mut subscriber = client(&broker, Version::V5, "subscriber").await;
+    subscriber.subscribe(&[("#", 2)]).await?;
+    for version in VERSIONS {
+        let mut publisher = client(&broker, version, "publisher").await;
+        for qos in 0..=2 {
+            publisher.publish_done("a", "x", qos, false).await?;
+            assert_eq!(subscriber.take("a").await?.properties.0, []);
+        }
     }
     broker.stop().await;
     Ok(())

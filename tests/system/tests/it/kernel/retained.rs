@@ -59,6 +59,27 @@ async fn the_last_of_a_topic_is_sent_to_who_subscribes_later() {
     broker.stop().await;
 }
 
+/// Only with RETAIN does an empty payload take the topic's message away ([MQTT-3.3.1-6],
+/// [MQTT-3.3.1-8]).
+#[tokio::test]
+async fn an_empty_message_that_is_not_retained_leaves_it_alone() {
+    let broker = broker().await;
+    for version in VERSIONS {
+        let mut publisher = client(&broker, version, "publisher").await;
+        retain(&mut publisher, "a", "kept").await;
+        for qos in 0..=2 {
+            publisher.publish_done("a", "", qos, false).await.unwrap();
+            assert_eq!(found(&broker, version, "a", 1).await[0].payload, "kept");
+        }
+        for qos in 0..=2 {
+            retain(&mut publisher, "a", "kept").await;
+            publisher.publish_done("a", "", qos, true).await.unwrap();
+            found(&broker, version, "a", 0).await;
+        }
+    }
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn who_is_subscribed_gets_it_as_any_other_message() {
     let broker = broker().await;
