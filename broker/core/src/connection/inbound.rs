@@ -107,18 +107,24 @@ impl Connection {
         let known = state.received.release(id);
         // Until that is on disk the client may not use the id again: the next message would be
         // taken for this one after a crash.
-        let rows = state.outbound.rows().filter(|_| known);
-        let ticket = rows.map(|rows| rows.release(id));
+        let ticket = state.outbound.rows().map(|rows| {
+            if known {
+                rows.release(id)
+            } else {
+                // It may have been released a moment ago.
+                self.kernel.journal.latest()
+            }
+        });
         drop(state);
-        if let Some(ticket) = ticket {
-            self.pending.releasing(id, ticket);
-            return;
-        }
         let reason = if known {
             Reason::Success
         } else {
             Reason::PacketIdentifierNotFound
         };
+        if let Some(ticket) = ticket {
+            self.pending.releasing(id, reason, ticket);
+            return;
+        }
         self.codec
             .ack(Answer::Comp, id, reason, &mut self.wire.output);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Refusal};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason, Refusal};
 use tokio::time::Instant;
 
 use crate::codec::{Answer, Codec, encode_publish};
@@ -43,11 +43,20 @@ struct Entry {
     work: Work,
 }
 
+/// A PUBCOMP.
+#[derive(Debug)]
+struct Release {
+    id: u16,
+    reason: Reason,
+    ticket: Ticket,
+    deadline: Instant,
+}
+
 #[derive(Debug)]
 pub(super) struct Pending {
     entries: VecDeque<Entry>,
-    /// PUBCOMPs that wait for the disk: id, and until when.
-    releases: VecDeque<(Ticket, u16, Instant)>,
+    /// PUBCOMPs that wait for the disk.
+    releases: VecDeque<Release>,
     /// Which ticket the journal was asked to wake the connection at.
     asked: Option<Ticket>,
     /// Messages that may be unacknowledged.
@@ -100,9 +109,14 @@ impl Pending {
     }
 
     /// A packet id that is free when the ticket's changes are on disk.
-    pub(super) fn releasing(&mut self, id: u16, ticket: Ticket) {
+    pub(super) fn releasing(&mut self, id: u16, reason: Reason, ticket: Ticket) {
         let deadline = Instant::now() + self.timeout;
-        self.releases.push_back((ticket, id, deadline));
+        self.releases.push_back(Release {
+            id,
+            reason,
+            ticket,
+            deadline,
+        });
     }
 
     /// Work that goes on: a command, or a message that another connection of the session began.
@@ -122,7 +136,7 @@ impl Pending {
             Work::Running { deadline, .. } | Work::Storing { deadline, .. } => Some(*deadline),
             Work::Done(_) => None,
         });
-        let release = self.releases.front().map(|(.., deadline)| *deadline);
+        let release = self.releases.front().map(|release| release.deadline);
         oldest.into_iter().chain(release).min()
     }
 
@@ -136,10 +150,10 @@ impl Pending {
         output: &mut BytesMut,
     ) {
         self.write_acknowledgements(journal, codec, output);
-        while let Some((ticket, id, _)) = self.releases.front()
-            && journal.is_committed(*ticket)
+        while let Some(release) = self.releases.front()
+            && journal.is_committed(release.ticket)
         {
-            codec.ack(Answer::Comp, *id, partyline_plugin::Reason::Success, output);
+            codec.ack(Answer::Comp, release.id, release.reason, output);
             self.releases.pop_front();
         }
         let next = match self.entries.front() {
@@ -149,7 +163,7 @@ impl Pending {
             }) => Some(*ticket),
             _ => None,
         };
-        let release = self.releases.front().map(|(ticket, ..)| *ticket);
+        let release = self.releases.front().map(|release| release.ticket);
         let next = next.into_iter().chain(release).min();
         if next != self.asked {
             self.asked = next;
