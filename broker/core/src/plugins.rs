@@ -4,6 +4,7 @@ mod breaker;
 mod deliver;
 mod description;
 mod events;
+mod filters;
 mod guard;
 mod health;
 mod hook_table;
@@ -11,6 +12,7 @@ mod host;
 mod namespaces;
 mod reload;
 mod stats;
+mod subscriptions;
 
 pub(crate) use deliver::DeliverFilters;
 pub(crate) use events::Events;

@@ -3,8 +3,7 @@
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
-use bytestring::ByteString;
-use partyline_plugin::{ProtocolVersion, Qos, Reason};
+use partyline_plugin::{ProtocolVersion, Qos, Reason, Refusal};
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder;
 
@@ -27,6 +26,7 @@ pub(crate) enum Answer {
 
 impl Codec {
     pub(crate) fn connack(&mut self, connack: ConnAck, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(_) => self.connack_v3(
                 v3::ConnectAckReason::ConnectionAccepted,
@@ -64,6 +64,7 @@ impl Codec {
 
     /// A CONNACK that refuses. 3.1 and 3.1.1 have five codes, of which the nearest is sent.
     pub(crate) fn refuse(&mut self, reason: Reason, message: Option<&str>, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         if self.version == ProtocolVersion::V5 {
             let reason_code = v5::ConnectAckReason::try_from(reason.code())
                 .unwrap_or(v5::ConnectAckReason::UnspecifiedError);
@@ -108,48 +109,62 @@ impl Codec {
         }
     }
 
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP. The detail says why a PUBACK or PUBREC refuses.
-    pub(crate) fn ack(
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    pub(crate) fn ack(&mut self, answer: Answer, id: u16, reason: Reason, output: &mut BytesMut) {
+        self.ack_because(answer, id, &reason.into(), output);
+    }
+
+    /// The same that says why, if the client wants to know and the packet is not too large for it.
+    pub(crate) fn ack_because(
         &mut self,
         answer: Answer,
         id: u16,
-        reason: Reason,
-        detail: Option<&str>,
+        why: &Refusal,
         output: &mut BytesMut,
     ) {
+        let reason = why.reason;
+        let message = why.message.as_deref().filter(|_| self.wants_reasons);
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
-        if let Inner::V3(codec) = &mut self.inner {
-            let packet = match answer {
-                Answer::Ack => v3::Packet::PublishAck { packet_id },
-                Answer::Rec => v3::Packet::PublishReceived { packet_id },
-                Answer::Rel => v3::Packet::PublishRelease { packet_id },
-                Answer::Comp => v3::Packet::PublishComplete { packet_id },
-            };
-            put(codec.encode(packet, output));
-            return;
+        self.tally.packets_out += 1;
+        match &mut self.inner {
+            Inner::V3(codec) => {
+                let packet = match answer {
+                    Answer::Ack => v3::Packet::PublishAck { packet_id },
+                    Answer::Rec => v3::Packet::PublishReceived { packet_id },
+                    Answer::Rel => v3::Packet::PublishRelease { packet_id },
+                    Answer::Comp => v3::Packet::PublishComplete { packet_id },
+                };
+                put(codec.encode(packet, output));
+            }
+            Inner::V5(_) => {
+                let first = |message: Option<&str>| v5::PublishAck {
+                    packet_id,
+                    reason_code: v5::PublishAckReason::try_from(reason.code())
+                        .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
+                    properties: Vec::new(),
+                    reason_string: message.map(Into::into),
+                };
+                let second = |message: Option<&str>| v5::PublishAck2 {
+                    packet_id,
+                    reason_code: v5::PublishAck2Reason::try_from(reason.code())
+                        .unwrap_or(v5::PublishAck2Reason::Success),
+                    properties: Vec::new(),
+                    reason_string: message.map(Into::into),
+                };
+                let packet = |message| match answer {
+                    Answer::Ack => v5::Packet::PublishAck(first(message)),
+                    Answer::Rec => v5::Packet::PublishReceived(first(message)),
+                    Answer::Rel => v5::Packet::PublishRelease(second(message)),
+                    Answer::Comp => v5::Packet::PublishComplete(second(message)),
+                };
+                // [MQTT-3.4.2-2] and its like; the rest of it fits always.
+                if message.is_none() || !self.put_fitting(packet(message), output) {
+                    self.put_fitting(packet(None), output);
+                }
+            }
         }
-        let first = |reason_string| v5::PublishAck {
-            packet_id,
-            reason_code: v5::PublishAckReason::try_from(reason.code())
-                .unwrap_or(v5::PublishAckReason::ImplementationSpecificError),
-            properties: Vec::new(),
-            reason_string,
-        };
-        let second = || v5::PublishAck2 {
-            packet_id,
-            reason_code: v5::PublishAck2Reason::try_from(reason.code())
-                .unwrap_or(v5::PublishAck2Reason::Success),
-            properties: Vec::new(),
-            reason_string: None,
-        };
-        self.put_with_reason(detail, output, |reason_string| match answer {
-            Answer::Ack => v5::Packet::PublishAck(first(reason_string)),
-            Answer::Rec => v5::Packet::PublishReceived(first(reason_string)),
-            Answer::Rel => v5::Packet::PublishRelease(second()),
-            Answer::Comp => v5::Packet::PublishComplete(second()),
-        });
     }
 
     /// SUBACK: one granted QoS or refusal for each filter. The detail says why one was refused.
@@ -163,6 +178,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         if let Inner::V3(codec) = &mut self.inner {
             let status = granted
                 .iter()
@@ -185,14 +201,19 @@ impl Codec {
                     .unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
             })
             .collect();
-        self.put_with_reason(detail, output, |reason_string| {
+        let packet = |message: Option<&str>| {
             v5::Packet::SubscribeAck(v5::SubscribeAck {
                 packet_id,
                 properties: Vec::new(),
-                reason_string,
+                reason_string: message.map(Into::into),
                 status: status.clone(),
             })
-        });
+        };
+        let message = detail.filter(|_| self.wants_reasons);
+        // [MQTT-3.9.2-1]
+        if message.is_none() || !self.put_fitting(packet(message), output) {
+            self.put_fitting(packet(None), output);
+        }
     }
 
     /// UNSUBACK: one reason for each filter.
@@ -200,6 +221,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 put(codec.encode(v3::Packet::UnsubscribeAck { packet_id }, output));
@@ -225,6 +247,7 @@ impl Codec {
     }
 
     pub(crate) fn pingresp(&mut self, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => put(codec.encode(v3::Packet::PingResponse, output)),
             Inner::V5(codec) => put(codec.encode(v5::Packet::PingResponse, output)),
@@ -238,6 +261,7 @@ impl Codec {
         message: Option<&str>,
         output: &mut BytesMut,
     ) {
+        self.tally.packets_out += u32::from(self.version == ProtocolVersion::V5);
         let mut packet = v5::Disconnect {
             reason_code: v5::DisconnectReasonCode::try_from(reason.code())
                 .unwrap_or(v5::DisconnectReasonCode::UnspecifiedError),
@@ -251,28 +275,19 @@ impl Codec {
         }
     }
 
-    /// Encodes for MQTT 5, with a Reason String if the client wants one and takes a packet so large
-    /// ([MQTT-3.1.2-29], [MQTT-3.4.2-2], [MQTT-3.9.2-1]).
-    fn put_with_reason(
-        &mut self,
-        detail: Option<&str>,
-        output: &mut BytesMut,
-        packet: impl Fn(Option<ByteString>) -> v5::Packet,
-    ) {
-        let detail = detail.filter(|_| self.tells_problems);
-        if detail.is_none() || !self.put_fitting(packet(detail.map(Into::into)), output) {
-            self.put_fitting(packet(None), output);
-        }
-    }
-
-    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large.
+    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large, or
+    /// there is none.
     fn put_fitting(&mut self, packet: v5::Packet, output: &mut BytesMut) -> bool {
         let Inner::V5(codec) = &mut self.inner else {
             return true;
         };
         let start = output.len();
-        put(codec.encode(packet, output));
-        let fits = self.fits(output.len() - start);
+        let encoded = codec.encode(packet, output);
+        if let Err(error) = &encoded {
+            // A reason that quotes a long topic may be longer than a string can be.
+            tracing::debug!(%error, "a packet could not be encoded");
+        }
+        let fits = encoded.is_ok() && self.fits(output.len() - start);
         if !fits {
             output.truncate(start);
         }

@@ -91,17 +91,12 @@ impl Connection {
         let known = state.outbound.on_pubrec(id, reason);
         drop(state);
         if known {
-            self.codec.ack(
-                Answer::Rel,
-                id,
-                Reason::Success,
-                None,
-                &mut self.wire.output,
-            );
+            self.codec
+                .ack(Answer::Rel, id, Reason::Success, &mut self.wire.output);
         } else if !reason.is_error() {
             let reason = Reason::PacketIdentifierNotFound;
             self.codec
-                .ack(Answer::Rel, id, reason, None, &mut self.wire.output);
+                .ack(Answer::Rel, id, reason, &mut self.wire.output);
         }
     }
 
@@ -117,6 +112,6 @@ impl Connection {
             Reason::PacketIdentifierNotFound
         };
         self.codec
-            .ack(Answer::Comp, id, reason, None, &mut self.wire.output);
+            .ack(Answer::Comp, id, reason, &mut self.wire.output);
     }
 }

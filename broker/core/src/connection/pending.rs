@@ -87,7 +87,7 @@ impl Pending {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.entries.iter().find_map(|entry| match &entry.work {
             Work::Running { deadline, .. } => Some(*deadline),
-            Work::Done(..) => None,
+            Work::Done(_) => None,
         })
     }
 
@@ -111,27 +111,24 @@ impl Pending {
         {
             match qos {
                 Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => acknowledge(codec, Answer::Ack, *id, why, output),
-                Qos::ExactlyOnce => acknowledge(codec, Answer::Rec, *id, why, output),
+                Qos::AtLeastOnce => codec.ack_because(Answer::Ack, *id, why, output),
+                Qos::ExactlyOnce => codec.ack_because(Answer::Rec, *id, why, output),
             }
             self.entries.pop_front();
         }
     }
 }
 
-fn acknowledge(codec: &mut Codec, answer: Answer, id: u16, why: &Refusal, output: &mut BytesMut) {
-    codec.ack(answer, id, why.reason, why.message.as_deref(), output);
-}
-
 /// A reply goes at QoS 0: it needs no subscription, and on one ordered connection it can only be
 /// lost together with the acknowledgement that follows it. One that is too large for the client is
 /// left out, as MQTT 5 has it; the acknowledgement still says how the command ended.
-pub(super) fn write_reply(codec: &Codec, to: &ReplyTo, payload: Bytes, output: &mut BytesMut) {
+pub(super) fn write_reply(codec: &mut Codec, to: &ReplyTo, payload: Bytes, output: &mut BytesMut) {
     let v5 = codec.version() == ProtocolVersion::V5;
     let mut properties = MessageProperties::default();
     properties.correlation_data.clone_from(&to.correlation);
     let frame = encode_publish(v5, &to.topic, payload, false, Some(&properties), None);
     if let Some(frame) = frame.filter(|frame| codec.fits(frame.len())) {
         frame.write(Qos::AtMostOnce, 0, false, false, output);
+        codec.tally.replies_out += 1;
     }
 }

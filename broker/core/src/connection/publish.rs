@@ -64,7 +64,7 @@ impl Connection {
                 self.route(message).await
             }
             Verdict::Consume => Reason::Success.into(),
-            Verdict::Reject(why) => why,
+            Verdict::Reject(why) => explained(why),
             Verdict::Disconnect(why) => {
                 let detail = why.message.unwrap_or_else(|| "refused by a plugin".into());
                 return Err(ProtocolError::new(why.reason, detail));
@@ -120,8 +120,7 @@ impl Connection {
             }
             Err(full) => {
                 tracing::info!(session.device = %self.session.key, %full, "retained message refused");
-                let detail = "the app's limit of retained messages is reached";
-                Refusal::because(Reason::QuotaExceeded, detail)
+                Refusal::because(Reason::QuotaExceeded, full.to_string())
             }
         }
     }
@@ -129,6 +128,7 @@ impl Connection {
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
     pub(super) fn finish_publish(&mut self, receipt: Receipt, why: impl Into<Refusal>) {
         let why = why.into();
+        self.kernel.metrics.publishes_refused.count(why.reason);
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();
@@ -136,6 +136,16 @@ impl Connection {
             work.finish(self.codec.version(), CommandReply { payload, reason });
         }
         self.pending.done(id, qos, why);
+    }
+}
+
+/// Says why where the hooks did not.
+fn explained(why: Refusal) -> Refusal {
+    match why.reason {
+        Reason::NotAuthorized if why.message.is_none() => {
+            Refusal::because(why.reason, "publishing to this topic is not allowed")
+        }
+        _ => why,
     }
 }
 

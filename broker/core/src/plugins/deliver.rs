@@ -7,8 +7,8 @@ use partyline_plugin::{
 };
 
 use super::description::HookDescription;
+use super::filters::name_of;
 use super::guard::Guarded;
-use super::hook_table::name_of;
 
 type Filter = (Scope, Guarded<dyn DeliverFilter>);
 

@@ -31,7 +31,7 @@ pub enum NotDurable {
 
 impl Database {
     /// Asks the database for its settings and fails if one of them is unsafe.
-    pub async fn assert_durable(&self) -> Result<Durability, NotDurable> {
+    pub async fn check_durability(&self) -> Result<Durability, NotDurable> {
         match self.pool() {
             Pool::Sqlite { writer, .. } => {
                 let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
@@ -90,7 +90,7 @@ fn require(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, AtomicUsize};
 
     use sqlx::sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -121,8 +121,9 @@ mod tests {
             pool: Pool::Sqlite { reader, writer },
             write_slots: Semaphore::new(1),
             commits: AtomicU64::new(0),
+            unfinished: AtomicUsize::new(0),
         }));
-        let found = database.assert_durable().await;
+        let found = database.check_durability().await;
         database.close().await;
         found
     }
