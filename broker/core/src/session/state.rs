@@ -110,7 +110,7 @@ impl State {
     }
 
     /// Whether a connection is there that is to go on.
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         let attachment = self.attachment.as_ref();
         attachment.is_some_and(|attachment| !attachment.signal.is_stopped())
     }
@@ -136,6 +136,20 @@ pub(crate) enum Offer {
     Room,
     /// Whoever is there. What its queue drops is counted.
     Any,
+}
+
+/// What a session said to an offer.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It lies in its queue, or was dropped there for want of room if the offer was for any.
+    Taken,
+    /// The session has no connection.
+    Away,
+    /// The session has no room.
+    Full,
+    /// There is no such session any more.
+    Ended,
 }
 
 impl Session {
@@ -214,7 +228,7 @@ impl Session {
         let _ = self.offer(limits, publication, qos, retain, matched, Offer::Any);
     }
 
-    /// Queues a message if the offer is for this session. Whether it was.
+    /// Queues a message if the offer is for this session.
     pub(crate) fn offer(
         &self,
         limits: &LimitsConfig,
@@ -223,16 +237,19 @@ impl Session {
         retain: bool,
         matched: Option<Arc<Matched>>,
         offer: Offer,
-    ) -> bool {
+    ) -> Offered {
         let mut state = self.state();
-        if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return false;
+        if state.ended {
+            return Offered::Ended;
+        }
+        if state.attachment.is_none() && qos == Qos::AtMostOnce {
+            return Offered::Away;
         }
         if offer == Offer::Connected && !state.is_connected() {
-            return false;
+            return Offered::Away;
         }
         if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
-            return false;
+            return Offered::Full;
         }
         let queued = state
             .outbound
@@ -244,6 +261,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
-        true
+        Offered::Taken
     }
 }
