@@ -42,6 +42,7 @@ impl Kernel {
                     "a subscription is no longer allowed");
                 state.subscriptions.remove(&filter);
                 session.space.unsubscribe(&filter, session);
+                self.events.unsubscribed(info, &filter);
             }
             let orphans = state.keep_granted();
             drop(state);

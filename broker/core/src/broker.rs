@@ -14,7 +14,7 @@ use partyline_plugin::{Clock, Plugin};
 use crate::config::{BrokerConfig, Unusable};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
-use crate::plugins::{ChainDescription, Host, HostError};
+use crate::plugins::{ChainDescription, Host, HostError, ReloadError, ReloadOutcome};
 use crate::{http, sweeper};
 
 /// How long what is cut may take to let go.
@@ -160,6 +160,16 @@ impl Broker {
     /// What packets meet, and how it fares.
     pub fn describe(&self) -> ChainDescription {
         self.kernel.describe()
+    }
+
+    /// Hands a new configuration to the plugins. All tables are read and found valid first; then
+    /// each plugin whose table has changed is asked to take it up, in order, and the others are
+    /// not. The kernel's own sections are not looked at.
+    pub async fn reload(
+        &self,
+        figment: &Figment,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        self.host.reload(figment).await
     }
 
     /// Stops in order, in bounded time: no new connections, DISCONNECT 0x8B to all, wills as

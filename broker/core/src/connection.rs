@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::MutexGuard;
-use partyline_plugin::{ProtocolVersion, Qos, Reason, SessionInfo};
+use partyline_plugin::{CloseReason, ProtocolVersion, Qos, Reason, SessionInfo};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -77,6 +77,18 @@ enum End {
     Error(ProtocolError),
     /// The broker asked for it.
     Stopped(Stop),
+}
+
+impl End {
+    /// What observers are told.
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::Disconnect { .. } => CloseReason::Disconnected,
+            Self::Closed => CloseReason::Lost,
+            Self::Error(error) => CloseReason::ProtocolError(error.reason),
+            Self::Stopped(stop) => CloseReason::Ended(stop.reason),
+        }
+    }
 }
 
 /// Serves one socket from its first byte of MQTT to its last. Who is let in is decided by the
@@ -217,6 +229,7 @@ impl Connection {
         let how = Detach {
             publish_will,
             expiry_secs,
+            reason: end.reason(),
         };
         let max_expiry = self.kernel.config.mqtt.max_session_expiry;
         let registry = &self.kernel.registry;

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use partyline_plugin::host::Broker;
-use partyline_plugin::protocol::{AppKey, Username};
+use partyline_plugin::protocol::{AppKey, TopicFilter, TopicName, Username};
 use partyline_plugin::{
     Delivery, DeviceKey, Gone, Kick, Message, Outgoing, ProtocolVersion, PublishError, Qos, Reason,
-    SessionHandle, SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin,
+    SessionHandle, SessionId, SessionInfo, SubscribeError, SubscriptionOptions, Tracked,
+    TrackedOutcome, UserLogin,
 };
 
 use crate::codec::{Frame, encode_publish};
 use crate::connection::covered_outlets;
 use crate::kernel::Kernel;
+use crate::packet::SubscribeOptions;
 use crate::session::{Attachment, Enqueued, Guarantee, Stop};
 
 impl Kernel {
@@ -61,6 +64,24 @@ impl Broker for Kernel {
         Kernel::publish(self, app, message).await
     }
 
+    async fn retain(&self, app: &AppKey, mut message: Message) -> Result<(), PublishError> {
+        if self.stopping.is_cancelled() {
+            return Err(PublishError::Stopping);
+        }
+        if message.topic.as_str().starts_with('$') {
+            return Err(PublishError::ReservedTopic);
+        }
+        // What is kept for long must not pin a larger buffer of the plugin.
+        message.payload = Bytes::copy_from_slice(&message.payload);
+        let kept = self.space(app).retain(message);
+        kept.map_err(|_| PublishError::RetainedFull)
+    }
+
+    async fn retained(&self, app: &AppKey, topic: &TopicName) -> Option<Message> {
+        let publication = self.space(app).retained.of_topic(topic)?;
+        Some(publication.message.clone())
+    }
+
     fn deliver(&self, to: SessionHandle, message: Outgoing) -> Delivery {
         let guarantee = match message.qos {
             Qos::AtMostOnce => Guarantee::AtMostOnce,
@@ -94,6 +115,52 @@ impl Broker for Kernel {
             .iter()
             .map(|attachment| attachment.info())
             .collect()
+    }
+
+    fn sessions_in(
+        &self,
+        app: &AppKey,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<SessionInfo>> {
+        let found = self.registry.of_app(app, after, limit);
+        found.iter().map(|attachment| attachment.info()).collect()
+    }
+
+    async fn subscribe(
+        &self,
+        id: SessionId,
+        filter: TopicFilter,
+        options: SubscriptionOptions,
+    ) -> Result<Qos, SubscribeError> {
+        if filter.as_str().starts_with('$') {
+            return Err(SubscribeError::ReservedTopic);
+        }
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let options = SubscribeOptions::asked(options);
+        {
+            let mut state = session.held_by(id).ok_or(Gone)?;
+            let is_new = !state.subscriptions.contains_key(&filter);
+            if is_new && state.subscriptions.len() >= self.config.limits.subscriptions {
+                return Err(SubscribeError::TooMany);
+            }
+            session.subscribe(&mut state, filter.clone(), options);
+        }
+        self.events.subscribed(&attachment, &filter, options.qos);
+        attachment.signal.wake();
+        Ok(options.qos)
+    }
+
+    async fn unsubscribe(&self, id: SessionId, filter: &TopicFilter) -> Result<bool, Gone> {
+        let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
+        let existed = {
+            let mut state = session.held_by(id).ok_or(Gone)?;
+            session.unsubscribe(&mut state, filter)
+        };
+        if existed {
+            self.events.unsubscribed(&attachment.info(), filter);
+        }
+        Ok(existed)
     }
 
     async fn set_user(

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
-use crate::plugins::{ChainDescription, HookTable};
+use crate::plugins::{ChainDescription, DeliverFilters, Events, HookTable};
 use crate::router::AppSpace;
 use crate::session::{Attachment, Registry, Session, Stop};
 
@@ -24,6 +24,8 @@ pub(crate) struct Kernel {
     pub(crate) registry: Registry,
     /// Replaced as a whole, so that sessions opened earlier see it too.
     pub(crate) hooks: ArcSwap<HookTable>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) deliver: Arc<DeliverFilters>,
     /// Every app's own topic space, made when its first session comes.
     apps: DashMap<AppKey, Arc<AppSpace>>,
     /// The tasks of connections and of the commands they started.
@@ -49,6 +51,8 @@ impl Kernel {
             clock,
             registry: Registry::default(),
             hooks: ArcSwap::default(),
+            events: Arc::default(),
+            deliver: Arc::default(),
             apps: DashMap::new(),
             connections: Tasks::new(stopping.clone()),
             stopping,
@@ -63,7 +67,10 @@ impl Kernel {
 
     /// What packets meet, and how it fares.
     pub(crate) fn describe(&self) -> ChainDescription {
-        self.hooks.load().describe()
+        let mut chain = self.hooks.load().describe();
+        chain.hooks.extend(self.deliver.describe());
+        chain.observers = self.events.describe();
+        chain
     }
 
     pub(crate) fn next_session_id(&self) -> SessionId {
@@ -75,10 +82,10 @@ impl Kernel {
         if let Some(space) = self.apps.get(app) {
             return Arc::clone(&space);
         }
-        let space = self
-            .apps
-            .entry(app.clone())
-            .or_insert_with(|| Arc::new(AppSpace::new(&self.config.limits)));
+        let space = self.apps.entry(app.clone()).or_insert_with(|| {
+            let space = AppSpace::new(&self.config.limits);
+            Arc::new(space.watched(&self.events, &self.deliver))
+        });
         Arc::clone(&space)
     }
 
@@ -95,9 +102,11 @@ impl Kernel {
             // What is kept for long must not pin a larger buffer of the plugin.
             message.payload = Bytes::copy_from_slice(&message.payload);
         }
-        let space = self.space(app);
+        let (space, told) = (self.space(app), self.events.about(app, &message));
         let routed = space.publish(&self.config.limits, message, None).await;
-        routed.map_err(|_| PublishError::RetainedFull)
+        routed.map_err(|_| PublishError::RetainedFull)?;
+        self.events.published(None, told);
+        Ok(())
     }
 
     /// Forgets an app: its connections end, its sessions and retained messages go.

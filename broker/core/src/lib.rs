@@ -7,6 +7,8 @@ mod broker;
 mod codec;
 mod config;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handle;
 mod http;
 mod kernel;
@@ -22,5 +24,5 @@ pub use broker::{Addresses, Broker, Builder, StartError};
 pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
 pub use plugins::{
     ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
-    NamespaceDescription, ObserverDescription, OutletDescription,
+    NamespaceDescription, ObserverDescription, OutletDescription, ReloadError, ReloadOutcome,
 };

@@ -23,6 +23,7 @@ use trie::{Leaf, Trie};
 
 use crate::config::LimitsConfig;
 use crate::packet::SubscribeOptions;
+use crate::plugins::{DeliverFilters, Events};
 use crate::session::{Matched, Orphan, Publication, Session};
 
 /// Locks that the topics of retained messages share.
@@ -53,6 +54,8 @@ pub(crate) struct AppSpace {
     order: [Mutex<()>; STRIPES],
     /// Places for sessions without a connection.
     places: Arc<Semaphore>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) deliver: Arc<DeliverFilters>,
 }
 
 impl AppSpace {
@@ -68,7 +71,16 @@ impl AppSpace {
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
             places: Arc::new(Semaphore::new(places)),
+            events: Arc::default(),
+            deliver: Arc::default(),
         }
+    }
+
+    /// With the observers and the deliver filters of this broker.
+    pub(crate) fn watched(mut self, events: &Arc<Events>, deliver: &Arc<DeliverFilters>) -> Self {
+        self.events = Arc::clone(events);
+        self.deliver = Arc::clone(deliver);
+        self
     }
 
     /// The app is gone: sessions that come now must not stay.
@@ -78,6 +90,15 @@ impl AppSpace {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody subscribes to anything, and nothing is left of those who did.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn has_no_subscriptions(&self) -> bool {
+        self.exact.is_empty()
+            && self.wildcard_count.load(Ordering::Acquire) == 0
+            && self.wildcards.read().is_empty()
+            && self.shared.is_empty()
     }
 
     /// A place for one more session without a connection, if there is one.
@@ -208,6 +229,12 @@ impl AppSpace {
                 );
             }
         }
+    }
+
+    /// Keeps a message as its topic's and hands it to nobody. Its payload pins no larger buffer.
+    pub(crate) fn retain(&self, message: Message) -> Result<(), RetainedFull> {
+        let _in_order = self.order(&message.topic.clone());
+        self.keep(message).map(drop)
     }
 
     fn keep(&self, message: Message) -> Result<Arc<Publication>, RetainedFull> {

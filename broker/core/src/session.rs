@@ -12,6 +12,8 @@ mod received;
 mod registry;
 mod routed;
 mod state;
+mod subscriptions;
+mod tell;
 
 pub(crate) use aliases::Aliases;
 pub(crate) use attachment::{Attachment, Stop};

@@ -1,6 +1,7 @@
 //! The plugin and its two hooks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use partyline_plugin::database::Migrations;
 use partyline_plugin::services::Services;
 use partyline_plugin::{
     AccessVerdict, AuthorizePublish, AuthorizeSubscribe, BrokerHandle, CancellationToken,
-    FilterOptions, HookResult, Message, Plugin, PluginContext, Registrar, SessionInfo,
+    FilterOptions, HookResult, Message, Plugin, PluginContext, Registrar, Reload, SessionInfo,
     SubscribeRequest,
 };
 
@@ -27,7 +28,7 @@ pub struct Acl {
     pub(crate) book: Rulebook,
     pub(crate) app_rules: AppRules,
     pub(crate) position: Position,
-    pub(crate) poll_ms: u64,
+    pub(crate) poll_ms: AtomicU64,
 }
 
 #[async_trait]
@@ -39,8 +40,12 @@ impl Plugin for Acl {
         Some(store::MIGRATIONS)
     }
 
+    fn validate(config: &AclConfig) -> anyhow::Result<()> {
+        operator(config).map(drop)
+    }
+
     async fn build(cx: PluginContext, config: AclConfig) -> anyhow::Result<Self> {
-        let operator = Rules::new(config.rules).context("the rules of [plugins.acl]")?;
+        let operator = operator(&config)?;
         let book = Rulebook::new(operator);
         let (app_rules, position) = (AppRules::new(cx.database), Position::default());
         // All before there are connections.
@@ -51,7 +56,7 @@ impl Plugin for Acl {
             book,
             app_rules,
             position,
-            poll_ms: config.poll_ms,
+            poll_ms: config.poll_ms.into(),
         })
     }
 
@@ -62,10 +67,23 @@ impl Plugin for Acl {
             .provides::<AppRules>(Arc::new(self.app_rules.clone()));
     }
 
+    async fn reload(&self, config: AclConfig) -> anyhow::Result<Reload> {
+        self.book.set_operator(operator(&config)?);
+        self.poll_ms.store(config.poll_ms, Ordering::Relaxed);
+        self.broker.access_changed(None).await;
+        Ok(Reload::Applied)
+    }
+
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         let _ = stop.run_until_cancelled(self.look_after()).await;
         Ok(())
     }
+}
+
+/// The rules of the configuration.
+fn operator(config: &AclConfig) -> anyhow::Result<Rules> {
+    let rules = config.rules.iter().cloned();
+    Rules::new(rules).context("the rules of [plugins.acl]")
 }
 
 #[async_trait]

@@ -61,7 +61,6 @@ fn read(change: &Changed) -> Option<(AppKey, Rules)> {
 impl Acl {
     /// Follows the changes, for ever.
     pub(crate) async fn look_after(&self) {
-        let poll = Duration::from_millis(self.poll_ms.max(1));
         let mut next_sweep = Instant::now();
         let mut failing = false;
         loop {
@@ -75,6 +74,7 @@ impl Acl {
                 _ => {}
             }
             failing = result.is_err();
+            let poll = Duration::from_millis(self.poll_ms.load(Ordering::Relaxed).max(1));
             tokio::select! {
                 () = self.app_rules.changed() => {}
                 () = tokio::time::sleep(poll) => {}

@@ -1,17 +1,45 @@
 //! Filters: hooks that decide in line, each with its own verdict.
 //!
-//! A packet meets them in the order of [`Phase`], then of `[plugins] enabled`. Every call has a
-//! panic guard and a deadline; what happens on a fault is said at registration by [`OnFault`].
+//! A packet meets them in the order of [`Phase`], then of `[plugins] enabled`:
+//!
+//! | of the client | calls, each once | then |
+//! |---|---|---|
+//! | CONNECT | [`Authenticate`] until one decides | the will, if any |
+//! | its will | [`WillFilter`] of Rewrite → [`AuthorizePublish`] → `WillFilter` of Validate → Transform → Handle | CONNACK |
+//! | PUBLISH, plain topic | [`PublishFilter`] of Rewrite → [`AuthorizePublish`] → `PublishFilter` of Validate → Transform → Handle | the router |
+//! | PUBLISH, `$` topic | `PublishFilter`s whose scope names the topic, in the same order | the command's handler |
+//! | SUBSCRIBE, each plain filter | [`AuthorizeSubscribe`] until one decides → [`SubscribeFilter`] | SUBACK |
+//! | SUBSCRIBE, `$` filter | none: the audience of the [outlet](crate::Outlet) decides | SUBACK |
+//! | a login on an open connection, a kept session resumed | [`AuthorizeSubscribe`] for each subscription | |
+//!
+//! and a message that the router hands out meets [`DeliverFilter`] once for each session. A QoS 2
+//! message that comes again, an acknowledgement, and what is sent again after a reconnect meet no
+//! filter.
+//!
+//! What a plugin publishes meets no filter but [`DeliverFilter`], and that not of its own: it comes
+//! from code that the operator chose, and it belongs to no session that a filter could judge. So a
+//! filter never sees what it caused itself. Causes can only go round by way of observers, and
+//! [`MAX_HOPS`](crate::MAX_HOPS) ends that.
+//!
+//! Every call has a panic guard, and every async one a deadline; what happens on a fault is said at
+//! registration by [`OnFault`]. After five faults within 30 s a hook is not called for 5 s, and the
+//! policy decides alone; then one call is tried.
 
 mod access;
 mod authenticate;
+mod deliver;
 mod publish;
+mod subscribe;
 
 use std::time::Duration;
 
 pub use access::{AccessVerdict, AuthorizePublish, AuthorizeSubscribe, SubscribeRequest};
 pub use authenticate::{Admission, AuthVerdict, Authenticate, ConnectRefusal, ConnectRequest};
-pub use publish::{PublishFilter, Refusal, Verdict};
+pub use deliver::{DeliverFilter, DeliverVerdict, Recipient};
+pub use publish::{PublishFilter, Refusal, Verdict, WillFilter};
+pub use subscribe::{
+    RetainHandling, SubscribeFilter, SubscribeVerdict, Subscription, SubscriptionOptions,
+};
 
 /// How long a filter may take before it counts as faulty, unless registered otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(250);

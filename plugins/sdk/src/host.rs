@@ -4,8 +4,11 @@
 mod declared;
 
 pub use crate::broker::Broker;
+pub use crate::cause::causing;
 pub use crate::command::{CommandFuture, CommandHandler};
-pub use crate::plugin::{DynPlugin, PluginFactory};
+pub use crate::plugin::{DynPlugin, PluginFactory, Reloading};
+pub use crate::reentry::without_broker;
 pub use declared::{
-    CommandEntry, Delegation, HookEntry, Namespace, OutletEntry, PublishFilterEntry, Registrations,
+    CommandEntry, Delegation, FilterEntry, HookEntry, Namespace, ObserverEntry, OutletEntry,
+    Registrations,
 };

@@ -58,16 +58,20 @@
 #![warn(missing_docs)]
 
 mod broker;
+mod cause;
 mod clock;
 mod command;
 mod context;
 pub mod database;
+mod extensions;
 mod hooks;
 pub mod host;
 mod identity;
 mod message;
+mod observe;
 mod outlet;
 mod plugin;
+mod reentry;
 mod registrar;
 pub mod services;
 mod session;
@@ -83,19 +87,29 @@ pub use sqlx;
 pub use tokio_util::sync::CancellationToken;
 pub use tracing;
 
-pub use broker::{BrokerHandle, Delivery, Gone, Kick, PublishError, Tracked, TrackedOutcome};
+/// The version of this SDK, as plugins were built with it.
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub use broker::{
+    BrokerHandle, Delivery, Gone, Kick, PublishError, SubscribeError, Tracked, TrackedOutcome,
+};
+pub use cause::MAX_HOPS;
 pub use clock::Clock;
 pub use command::{CommandCx, CommandReply};
 pub use context::PluginContext;
+pub use extensions::Extensions;
 pub use hooks::{
     AccessVerdict, Admission, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
-    ConnectRefusal, ConnectRequest, DEFAULT_DEADLINE, FilterOptions, HookError, HookResult,
-    OnFault, Phase, PublishFilter, Refusal, Scope, SubscribeRequest, Verdict,
+    ConnectRefusal, ConnectRequest, DEFAULT_DEADLINE, DeliverFilter, DeliverVerdict, FilterOptions,
+    HookError, HookResult, OnFault, Phase, PublishFilter, Recipient, Refusal, RetainHandling,
+    Scope, SubscribeFilter, SubscribeRequest, SubscribeVerdict, Subscription, SubscriptionOptions,
+    Verdict, WillFilter,
 };
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
+pub use observe::{CloseReason, DEFAULT_QUEUE, DropReason, Event, EventKind, EventKinds, Observer};
 pub use outlet::{Audience, Outlet};
-pub use plugin::{Health, Plugin};
+pub use plugin::{Health, Plugin, Reload};
 pub use registrar::Registrar;
 pub use session::{SessionHandle, SessionId, SessionInfo};
-pub use tasks::Tasks;
+pub use tasks::{QueueFull, Tasks, WorkQueue};

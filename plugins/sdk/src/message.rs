@@ -30,13 +30,18 @@ impl Qos {
 
 /// Where a message comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// A client's PUBLISH.
     Client,
     /// A plugin, by its id.
     Plugin(&'static str),
+    /// The broker's HTTP API.
+    Http,
     /// A will.
     Will,
+    /// The broker itself.
+    System,
 }
 
 /// The properties that MQTT 5 carries from publisher to subscriber unaltered (MQTT 5 §3.3.2.3).
@@ -78,8 +83,10 @@ pub struct Message {
     pub retain: bool,
     /// MQTT 5 properties; `None` when there are none.
     pub properties: Option<Box<MessageProperties>>,
-    /// Where it comes from.
+    /// Where it comes from. What a plugin publishes is marked as the plugin's, whatever it says.
     pub origin: Origin,
+    /// How many messages, each an answer of a plugin to the one before, led to it.
+    pub hops: u8,
 }
 
 impl Message {
@@ -92,7 +99,16 @@ impl Message {
             retain: false,
             properties: None,
             origin,
+            hops: 0,
         }
+    }
+
+    /// The same as an answer to `cause`; needed where it is published from a task of the plugin's
+    /// own, since what an observer publishes itself is known to be an answer.
+    #[must_use]
+    pub fn caused_by(mut self, cause: &Self) -> Self {
+        self.hops = cause.hops.saturating_add(1);
+        self
     }
 }
 

@@ -22,6 +22,17 @@ pub enum Health {
     Down(String),
 }
 
+/// What became of a new configuration.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reload {
+    /// It is in force.
+    Applied,
+    /// It will be in force after a restart; nothing of it is now.
+    RestartNeeded,
+}
+
 /// A plugin. The host calls, in order: `migrations` → `build` → `register` → `run`, then on
 /// shutdown cancels `run` and calls `stop`.
 #[async_trait]
@@ -37,6 +48,14 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Whether a configuration that could be read also makes sense. Asked before `build` and
+    /// before `reload`, and when an operator only wants to know: so it looks at nothing but the
+    /// configuration, and not at files, the network or the database.
+    fn validate(config: &Self::Config) -> anyhow::Result<()> {
+        let _ = config;
+        Ok(())
+    }
+
     /// Makes it. No packets flow yet; an error keeps the broker from starting and names the plugin.
     async fn build(cx: PluginContext, config: Self::Config) -> anyhow::Result<Self>;
 
@@ -47,6 +66,14 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancelled().await;
         Ok(())
+    }
+
+    /// Takes up a new configuration, which was found valid, as were those of all plugins. Called
+    /// when an operator asks for a reload and the plugin's table has changed. All of it is applied
+    /// or nothing: where that cannot be, say [`Reload::RestartNeeded`].
+    async fn reload(&self, config: Self::Config) -> anyhow::Result<Reload> {
+        let _ = config;
+        Ok(Reload::RestartNeeded)
     }
 
     /// Whether it can work.
@@ -67,6 +94,10 @@ pub trait DynPlugin: Send + Sync + 'static {
     fn register(self: Arc<Self>, registrar: &mut Registrar);
     /// [`Plugin::run`].
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()>;
+    /// Reads its part of the configuration and finds it valid; the future hands it to
+    /// [`Plugin::reload`].
+    fn prepare_reload(self: Arc<Self>, figment: &Figment)
+    -> Result<Reloading, Box<figment::Error>>;
     /// [`Plugin::health`].
     async fn health(&self) -> Health;
     /// [`Plugin::stop`].
@@ -83,6 +114,16 @@ impl<P: Plugin> DynPlugin for P {
         Plugin::run(self, stop).await
     }
 
+    fn prepare_reload(
+        self: Arc<Self>,
+        figment: &Figment,
+    ) -> Result<Reloading, Box<figment::Error>> {
+        let config = extract::<P>(figment)?;
+        Ok(Box::pin(
+            async move { Plugin::reload(&*self, config).await },
+        ))
+    }
+
     async fn health(&self) -> Health {
         Plugin::health(self).await
     }
@@ -91,6 +132,9 @@ impl<P: Plugin> DynPlugin for P {
         Plugin::stop(self).await
     }
 }
+
+/// A plugin about to take up a configuration.
+pub type Reloading = Pin<Box<dyn Future<Output = anyhow::Result<Reload>> + Send>>;
 
 type Building = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn DynPlugin>>> + Send>>;
 
@@ -142,12 +186,15 @@ impl std::fmt::Debug for PluginFactory {
     }
 }
 
-/// The plugin's table, or an empty one so that serde's defaults apply.
+/// The plugin's table, or an empty one so that serde's defaults apply; found valid.
 fn extract<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
     let key = format!("plugins.{}", P::ID);
     let empty = figment::providers::Serialized::default(&key, figment::value::Dict::new());
-    Figment::from(empty)
+    let config = Figment::from(empty)
         .merge(figment)
         .extract_inner(&key)
-        .map_err(Box::new)
+        .map_err(Box::new)?;
+    P::validate(&config)
+        .map_err(|error| Box::new(figment::Error::from(format!("{error:#}")).with_path(&key)))?;
+    Ok(config)
 }

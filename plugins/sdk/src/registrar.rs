@@ -10,13 +10,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::host::{
-    CommandEntry, CommandHandler, Delegation, HookEntry, Namespace, OutletEntry,
-    PublishFilterEntry, Registrations,
+    CommandEntry, CommandHandler, Delegation, FilterEntry, HookEntry, Namespace, ObserverEntry,
+    OutletEntry, Registrations,
 };
 use crate::services::Services;
 use crate::{
-    Audience, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandCx, FilterOptions, Outlet,
-    Phase, PublishFilter, Qos, Scope,
+    Audience, Authenticate, AuthorizePublish, AuthorizeSubscribe, CommandCx, DeliverFilter,
+    EventKinds, FilterOptions, Observer, OnFault, Outlet, Phase, PublishFilter, Qos, Scope,
+    SubscribeFilter, WillFilter,
 };
 
 /// Takes a plugin's declarations.
@@ -136,10 +137,73 @@ impl Registrar {
         hook: Arc<dyn PublishFilter>,
     ) -> &mut Self {
         let entry = HookEntry { options, hook };
-        self.declared.publish_filters.push(PublishFilterEntry {
+        self.declared.publish_filters.push(FilterEntry {
             phase,
             scope,
             entry,
+        });
+        self
+    }
+
+    /// Filters the wills of those who connect.
+    pub fn will_filter(
+        &mut self,
+        phase: Phase,
+        scope: Scope,
+        options: FilterOptions,
+        hook: Arc<dyn WillFilter>,
+    ) -> &mut Self {
+        let entry = HookEntry { options, hook };
+        self.declared.will_filters.push(FilterEntry {
+            phase,
+            scope,
+            entry,
+        });
+        self
+    }
+
+    /// Filters subscriptions to plain topics that the access hooks have allowed.
+    pub fn subscribe_filter(
+        &mut self,
+        options: FilterOptions,
+        hook: Arc<dyn SubscribeFilter>,
+    ) -> &mut Self {
+        self.declared
+            .subscribe_filters
+            .push(HookEntry { options, hook });
+        self
+    }
+
+    /// Filters what the router hands to each session. A fault of it keeps the message from that
+    /// session, or not.
+    pub fn deliver_filter(
+        &mut self,
+        scope: Scope,
+        on_fault: OnFault,
+        hook: Arc<dyn DeliverFilter>,
+    ) -> &mut Self {
+        let options = FilterOptions::default()
+            .deadline(Duration::MAX)
+            .on_fault(on_fault);
+        self.declared
+            .deliver_filters
+            .push((scope, HookEntry { options, hook }));
+        self
+    }
+
+    /// Tells of events, by way of a queue that holds so many ([`DEFAULT_QUEUE`] will do).
+    ///
+    /// [`DEFAULT_QUEUE`]: crate::DEFAULT_QUEUE
+    pub fn observe(
+        &mut self,
+        kinds: impl Into<EventKinds>,
+        capacity: usize,
+        observer: Arc<dyn Observer>,
+    ) -> &mut Self {
+        self.declared.observers.push(ObserverEntry {
+            kinds: kinds.into(),
+            capacity: capacity.max(1),
+            observer,
         });
         self
     }

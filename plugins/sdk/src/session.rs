@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use partyline_protocol::AppKey;
 
-use crate::{DeviceKey, Principal, ProtocolVersion};
+use crate::{DeviceKey, Extensions, Principal, ProtocolVersion};
 
 /// A connection of a session, unique in the life of the process and never used again.
 ///
@@ -53,6 +53,8 @@ pub struct SessionInfo {
     pub peer: SocketAddr,
     /// The largest packet the client takes, bytes; `None` = no limit named.
     pub max_packet_size: Option<u32>,
+    /// What plugins keep with the connection, over logins, until it ends.
+    pub extensions: Extensions,
 }
 
 impl SessionInfo {
@@ -73,6 +75,7 @@ impl SessionInfo {
             version,
             peer,
             max_packet_size,
+            extensions: Extensions::default(),
         }
     }
 

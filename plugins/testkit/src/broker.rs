@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use figment::Figment;
 use figment::providers::Serialized;
-use partyline_broker::{Addresses, Broker, BrokerConfig, ChainDescription};
+use partyline_broker::{
+    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome,
+};
 use partyline_plugin::database::Database;
 use partyline_plugin::host::PluginFactory;
 use partyline_plugin::services::Services;
@@ -128,6 +130,16 @@ impl TestBroker {
     /// What packets meet, and how it fares.
     pub fn describe(&self) -> ChainDescription {
         self.broker.describe()
+    }
+
+    /// Hands new configurations to the plugins: a JSON object by plugin id. What is not named has
+    /// no table.
+    pub async fn reload(
+        &self,
+        plugins: Value,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        let figment = Figment::from(Serialized::default("plugins", plugins));
+        self.broker.reload(&figment).await
     }
 
     /// The database that the plugins use.

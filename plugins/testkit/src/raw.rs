@@ -7,6 +7,7 @@ mod exchange;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use bytes::{Buf, Bytes, BytesMut};
@@ -116,6 +117,8 @@ pub enum Packet {
     Publish(Publish),
     /// PUBACK, PUBREC, PUBREL or PUBCOMP: packet type (4 to 7), id, reason.
     Ack(u8, u16, u8),
+    /// The same with properties.
+    AckWith(u8, u16, u8, Properties),
     /// SUBACK: id and a code for each filter.
     SubAck(u16, Vec<u8>),
     /// UNSUBACK: id and, in MQTT 5, a code for each filter.
@@ -144,6 +147,7 @@ pub struct RawClient {
     version: Version,
     input: BytesMut,
     next_id: u16,
+    patience: Duration,
     /// Packets that came while another was waited for.
     waiting: VecDeque<Packet>,
 }
@@ -172,8 +176,16 @@ impl RawClient {
             version,
             input: BytesMut::new(),
             next_id: 0,
+            patience: PATIENCE,
             waiting: VecDeque::new(),
         }
+    }
+
+    /// Waits only so long for what must come, instead of [`PATIENCE`].
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The protocol that it speaks.
@@ -225,7 +237,7 @@ impl RawClient {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, reading)
+        tokio::time::timeout(self.patience, reading)
             .await
             .context("no packet came in time")?
     }
@@ -323,7 +335,11 @@ impl RawClient {
         self.wait_for(
             &format!("packet type {kind} for {id}"),
             |packet| match packet {
-                Packet::Ack(one, of, reason) if (*one, *of) == (kind, id) => Some(*reason),
+                Packet::Ack(one, of, reason) | Packet::AckWith(one, of, reason, _)
+                    if (*one, *of) == (kind, id) =>
+                {
+                    Some(*reason)
+                }
                 _ => None,
             },
         )

@@ -350,10 +350,12 @@ impl Parties {
             packet::puback(publish.id, output);
         }
         let stamp = Stamp::of(publish.payload)?;
-        let first_flow = self.receivers.get(receiver).map(|one| one.first_flow);
-        let flow = first_flow.and_then(|first| stamp.flow.checked_sub(first));
+        let place = self
+            .receivers
+            .get(receiver)
+            .and_then(|one| one.place(stamp.flow));
         let streams = self.streams.get_mut(receiver);
-        let stream = streams.and_then(|streams| streams.get_mut(flow? as usize));
+        let stream = streams.and_then(|streams| streams.get_mut(place?));
         let of = self.flows.get(stamp.flow as usize);
         let (Some(stream), Some(flow)) =
             (stream, of.filter(|of| of.topic.as_bytes() == publish.topic))
@@ -387,6 +389,7 @@ impl Parties {
         faults.unacknowledged = waiting.sum();
         for (receiver, streams) in self.receivers.iter().zip(&self.streams) {
             let sent = self.sent.iter().skip(receiver.first_flow as usize);
+            let sent = sent.step_by(receiver.step as usize);
             faults.lost += streams
                 .iter()
                 .zip(sent)

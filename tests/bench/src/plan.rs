@@ -14,9 +14,19 @@ pub(crate) struct Flow {
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) filters: Vec<String>,
-    /// The flows that it gets: this one and the ones after it.
+    /// The flows that it gets: so many, this one and every `step`th after it.
     pub(crate) first_flow: u32,
     pub(crate) flows: u32,
+    pub(crate) step: u32,
+}
+
+impl Receiver {
+    /// Where a flow stands among its own.
+    pub(crate) fn place(&self, flow: u32) -> Option<usize> {
+        let after = flow.checked_sub(self.first_flow)?;
+        let place = after.checked_div(self.step)?;
+        after.is_multiple_of(self.step).then_some(place as usize)
+    }
 }
 
 #[derive(Debug)]
@@ -38,6 +48,7 @@ impl Plan {
             filters: vec!["out/all".to_owned()],
             first_flow: 0,
             flows: 1,
+            step: 1,
         };
         Self {
             flows: vec![Flow {
@@ -64,6 +75,7 @@ impl Plan {
                 filters: vec!["in/+".to_owned()],
                 first_flow: 0,
                 flows: publishers,
+                step: 1,
             }],
         }
     }
@@ -77,22 +89,21 @@ impl Plan {
             publisher: (n % publishers) as usize,
             receivers: 1,
         };
-        let topics_each = topics_each.max(1);
+        // The topics of one connection lie far apart, so that no two messages in a row are its own.
+        let connections = topics.div_ceil(topics_each.max(1));
         let receiver = |first: u32| {
-            let flows = topics_each.min(topics - first);
+            let own = (first..topics).step_by(connections as usize);
             Receiver {
-                filters: (first..first + flows).map(topic).collect(),
+                flows: (topics - first).div_ceil(connections),
+                filters: own.map(topic).collect(),
                 first_flow: first,
-                flows,
+                step: connections,
             }
         };
         Self {
             flows: (0..topics).map(flow).collect(),
             publishers: publishers as usize,
-            receivers: (0..topics)
-                .step_by(topics_each as usize)
-                .map(receiver)
-                .collect(),
+            receivers: (0..connections).map(receiver).collect(),
         }
     }
 }

@@ -14,8 +14,9 @@ use crate::packet::Frame;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;
-/// Sockets from one address of our own: there are some 28,000 ports on each.
-const SOCKETS_PER_ADDRESS: usize = 20_000;
+/// Addresses of our own, `127.0.0.1` and the next ones. Each has some 28,000 ports, and a port that
+/// was used is not free again for a minute.
+const OWN_ADDRESSES: usize = 250;
 
 #[derive(Debug)]
 struct Client {
@@ -61,9 +62,9 @@ impl Sockets {
         if let IpAddr::V4(to) = self.address.ip()
             && to.is_loopback()
         {
-            let own = u8::try_from(1 + self.opened / SOCKETS_PER_ADDRESS % 250)?;
+            let own = u8::try_from(1 + self.opened % OWN_ADDRESSES)?;
             let own = SocketAddr::from((Ipv4Addr::new(127, 0, 0, own), 0));
-            socket.bind(&own.into())?;
+            socket.bind(&own.into()).context("no port is free")?;
         }
         self.opened += 1;
         match socket.connect(&self.address.into()) {

@@ -21,10 +21,11 @@ mod statement;
 mod table;
 mod v311;
 mod v5;
+mod websocket;
 
 pub use case::{Case, NotOffered};
 pub use own_broker::OwnBroker;
-pub use run::{Outcome, run_all, run_case};
+pub use run::{Outcome, run_all, run_case, run_on};
 pub use stage::{BrokerAddresses, Stage};
 pub use standard::{Chapter, Standard};
 pub use statement::{Binds, Statement};

@@ -27,7 +27,11 @@ pub enum Outcome {
 
 /// Runs one case.
 pub async fn run_case(standard: Standard, case: &Case, broker: BrokerAddresses) -> Outcome {
-    let stage = Stage::new(broker, standard.version());
+    run_on(Stage::new(broker, standard.version()), case).await
+}
+
+/// Runs one case on a stage that only it uses.
+pub async fn run_on(stage: Stage, case: &Case) -> Outcome {
     let verdict = tokio::time::timeout(LONGEST, (case.run)(stage))
         .await
         .context("the case did not end in time")

@@ -1,9 +1,10 @@
 //! What a case has to work with: a broker, and names that no other case uses.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use partyline_testkit::{ConnAck, ConnectOptions, Packet, RawClient, Version};
+use partyline_testkit::{ConnAck, ConnectOptions, PATIENCE, Packet, RawClient, Version};
 
 /// Where a broker listens.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,7 @@ pub struct Stage {
     pub(crate) broker: BrokerAddresses,
     pub(crate) version: Version,
     mark: String,
+    patience: Duration,
 }
 
 impl Stage {
@@ -29,7 +31,15 @@ impl Stage {
             broker,
             version,
             mark: format!("{:08x}", rand::random::<u32>()),
+            patience: PATIENCE,
         }
+    }
+
+    /// Whose clients wait only so long for what must come.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// A topic that no other case uses.
@@ -54,7 +64,8 @@ impl Stage {
 
     /// An open socket; nothing is sent yet.
     pub(crate) async fn open(&self) -> anyhow::Result<RawClient> {
-        RawClient::open(self.broker.mqtt, self.version).await
+        let client = RawClient::open(self.broker.mqtt, self.version).await?;
+        Ok(client.patience(self.patience))
     }
 
     /// A client and its CONNACK, whatever that says.
@@ -99,7 +110,8 @@ impl Stage {
         from: &mut RawClient,
         to: &mut RawClient,
     ) -> anyhow::Result<()> {
-        let topic = self.topic("marker");
+        // Beside the case's own topics, so that none of its wildcards matches it.
+        let topic = format!("marker/{}", self.mark);
         to.subscribe(&[(&topic, 2)]).await?;
         for qos in 0..=2 {
             from.publish_done(&topic, "marker", qos, false).await?;

@@ -7,6 +7,9 @@ use super::BrokerConfig;
 /// Room for a CONNECT with names and a password.
 const LEAST_PACKET_BYTES: u32 = 512;
 
+/// Levels are walked one inside the other, on a stack that must hold them.
+const MOST_TOPIC_LEVELS: u32 = 1024;
+
 /// A value that nothing could work with. Keys are named from the top, such as `limits.in_flight`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -26,6 +29,16 @@ pub enum Unusable {
         value: u32,
         /// The least.
         least: u32,
+    },
+    /// It must not be above a fixed value.
+    #[error("{value} is above the most, {most}")]
+    TooLarge {
+        /// Which.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// The most.
+        most: u32,
     },
     /// It must not be below another one.
     #[error("{value} is below {least}, which is {bound}")]
@@ -61,6 +74,7 @@ impl Unusable {
         match self {
             Self::Zero { key }
             | Self::TooSmall { key, .. }
+            | Self::TooLarge { key, .. }
             | Self::Below { key, .. }
             | Self::NoPlainTopic { key }
             | Self::Needs { key, .. } => key,
@@ -91,6 +105,13 @@ impl BrokerConfig {
                 key: "limits.packet_bytes",
                 value: limits.packet_bytes,
                 least: LEAST_PACKET_BYTES,
+            });
+        }
+        if limits.topic_levels > MOST_TOPIC_LEVELS as usize {
+            return Err(Unusable::TooLarge {
+                key: "limits.topic_levels",
+                value: limits.topic_levels as u64,
+                most: MOST_TOPIC_LEVELS,
             });
         }
         let packet = ("limits.packet_bytes", u64::from(limits.packet_bytes));

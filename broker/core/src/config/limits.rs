@@ -9,7 +9,7 @@ pub struct LimitsConfig {
     pub packet_bytes: u32,
     /// Longest topic name or filter, bytes.
     pub topic_bytes: usize,
-    /// Most levels of a topic.
+    /// Most levels of a topic, at most 1024.
     pub topic_levels: usize,
     /// Topic aliases of a connection, each way (MQTT 5); 0 = none.
     pub topic_aliases: u16,

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use partyline_plugin::{ConnectRefusal, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{
+    CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason,
+};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +56,9 @@ pub(super) async fn accept(
             let client_id = &*connect.client_id;
             let (reason, message) = (refusal.reason, refusal.message.as_deref());
             tracing::info!(%peer, client_id, %reason, message, "connection refused");
+            kernel.events.emit(EventKind::AuthFailed, || {
+                Event::auth_failed(client_id.into(), peer, connect.version, reason)
+            });
             let with_message = connect.request_problem_information;
             refuse(&kernel.stopping, transport, codec, &refusal, with_message).await;
             None
@@ -157,6 +162,7 @@ async fn join(
             let how = Detach {
                 publish_will: false,
                 expiry_secs: Some(previous_expiry),
+                reason: CloseReason::Ended(Reason::ServerUnavailable),
             };
             let max_expiry = kernel.config.mqtt.max_session_expiry;
             // There is no will, and the session is as it was.

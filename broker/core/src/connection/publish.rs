@@ -112,8 +112,12 @@ impl Connection {
         message.payload = bytes::Bytes::copy_from_slice(&message.payload);
         let limits = &self.kernel.config.limits;
         let space = &self.session.space;
+        let told = self.kernel.events.about(&self.session.key.app, &message);
         match space.publish(limits, message, Some(&self.session)).await {
-            Ok(()) => Reason::Success.into(),
+            Ok(()) => {
+                self.kernel.events.published(Some(&self.info()), told);
+                Reason::Success.into()
+            }
             Err(full) => {
                 tracing::info!(session.device = %self.session.key, %full, "retained message refused");
                 Refusal::because(Reason::QuotaExceeded, full.to_string())
@@ -152,11 +156,13 @@ impl crate::kernel::Kernel {
         will: crate::session::WillMessage,
     ) {
         let (limits, mut message) = (&self.config.limits, will.message);
+        let told = self.events.about(&session.key.app, &message);
         if let Err(full) = session.space.publish(limits, message.clone(), None).await {
             tracing::info!(session.device = %session.key, %full, "will published, not retained");
             message.retain = false;
             // What is not retained is not refused.
             let _ = session.space.publish(limits, message, None).await;
         }
+        self.events.published(None, told);
     }
 }

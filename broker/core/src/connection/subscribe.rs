@@ -7,7 +7,7 @@ use partyline_plugin::{Qos, Reason};
 
 use super::Connection;
 use crate::codec::answer_len;
-use crate::packet::{ProtocolError, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe};
+use crate::packet::{ProtocolError, Subscribe, SubscribeOptions, Unsubscribe};
 use crate::session::SHARE;
 
 /// Why a filter was refused.
@@ -30,7 +30,8 @@ impl Connection {
             return Err(ProtocolError::new(Reason::ProtocolError, detail));
         }
         self.check_answer(subscribe.filters.len())?;
-        // Where a filter is repeated, the last one stands, as in a sequence of packets.
+        // Where a filter is repeated, the last one stands, as in a sequence of packets. The others are
+        // answered as they would be there, with their own QoS ([MQTT-3.8.4-4] of MQTT 3.1.1).
         let places = subscribe.filters.iter().enumerate();
         let last: HashMap<&str, usize> = places.map(|(at, (filter, _))| (&**filter, at)).collect();
         let mut answers = HashMap::with_capacity(last.len());
@@ -57,8 +58,13 @@ impl Connection {
         let codes: Vec<_> = subscribe
             .filters
             .iter()
-            .map(|(filter, _)| answers.get(&**filter).copied())
-            .map(|answer| answer.unwrap_or(Err(Reason::UnspecifiedError)))
+            .map(|(filter, options)| {
+                let answer = answers.get(&**filter).copied();
+                let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
+                // The QoS of an outlet is not the client's to choose.
+                let outlet = filter.starts_with('$') && !filter.starts_with(SHARE);
+                answer.map(|granted| if outlet { granted } else { options.qos })
+            })
             .collect();
         self.codec.suback(
             subscribe.id,
@@ -91,6 +97,9 @@ impl Connection {
             let qos = self
                 .grant_outlets(&filter, options.subscription_id)
                 .map_err(|reason| self.not_granted(reason))?;
+            self.kernel
+                .events
+                .subscribed(&self.attachment, &filter, qos);
             return Ok((qos, Some(filter)));
         }
         let (new, count) = {
@@ -101,36 +110,25 @@ impl Connection {
             return Err(self.not_granted(Reason::QuotaExceeded));
         }
         let hooks = self.kernel.hooks.load_full();
-        let mut state = loop {
+        let asked = options;
+        let (mut state, options) = loop {
             let access = self.kernel.access();
             let info = self.info();
-            let may = hooks.may_subscribe(&info, &filter, options.qos).await;
+            let may = hooks.may_subscribe(&info, &filter, asked.qos).await;
             may.map_err(|refused| self.not_granted(refused.reason()))?;
+            let left = hooks.filter_subscribe(&info, &filter, asked).await;
+            let options = left.map_err(|reason| self.not_granted(reason))?;
             let state = self.held();
             let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
             // A login, or a change of rules, that came while the hooks decided has authorized again
             // what was saved by then. This was not, so they decide again.
             if self.attachment.info.load().login == info.login && self.kernel.access() == access {
-                break state;
+                break (state, options);
             }
         };
-        // All under the lock, so that session and router say the same, whoever else comes. What is
-        // retained from now on reaches the session as it comes; what was before is owed.
-        let new = state
-            .subscriptions
-            .insert(filter.clone(), options)
-            .is_none();
-        let space = &self.session.space;
-        space.subscribe(&filter, &self.session, options);
-        let wants_retained = match options.retain_handling {
-            RetainHandling::Always => true,
-            RetainHandling::IfNew => new,
-            RetainHandling::Never => false,
-        };
-        // A shared one gets none (MQTT 5 §4.8.2).
-        if wants_retained && !shared {
-            state.owed.add(space.retained.search(filter), options);
-        }
+        self.session.subscribe(&mut state, filter.clone(), options);
+        let events = &self.kernel.events;
+        events.subscribed(&self.attachment, &filter, options.qos);
         Ok((options.qos, None))
     }
 
@@ -183,14 +181,10 @@ impl Connection {
             let Some(mut state) = self.held() else {
                 return Reason::UnspecifiedError;
             };
-            state.owed.forget(&filter);
-            let removed = state.subscriptions.remove(&filter);
-            if removed.is_some() {
-                self.session.space.unsubscribe(&filter, &self.session);
-            }
-            removed.is_some()
+            self.session.unsubscribe(&mut state, &filter)
         };
         if existed {
+            self.kernel.events.unsubscribed(&self.info(), &filter);
             Reason::Success
         } else {
             Reason::NoSubscriptionExisted

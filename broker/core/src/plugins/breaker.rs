@@ -102,7 +102,7 @@ mod tests {
         let breaker = Breaker::default();
         for _ in 0..20 {
             assert!(!breaker.fault());
-            tokio::time::advance(WINDOW / 4).await;
+            tokio::time::advance(WINDOW / 3).await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use partyline_plugin::host::HookEntry;
+use partyline_plugin::host::{HookEntry, without_broker};
 use partyline_plugin::{HookError, HookResult, OnFault, Phase};
 use tokio::time::Instant;
 
@@ -77,6 +77,20 @@ impl<H: ?Sized> Guarded<H> {
                 Ok(ended) => ended.into(),
                 Err(_) => Ended::Late,
             },
+        };
+        self.settle(began.elapsed(), ended)
+    }
+
+    /// The verdict of a hook that is not async, if it could reach one. It must not call the broker.
+    pub(super) fn call_now<V>(&self, call: impl FnOnce() -> V) -> Result<V, Faulted> {
+        if !self.admits() {
+            return Err(Faulted);
+        }
+        let began = Instant::now();
+        let call = AssertUnwindSafe(|| without_broker(call));
+        let ended = match std::panic::catch_unwind(call) {
+            Ok(verdict) => Ended::Verdict(verdict),
+            Err(_) => Ended::Panic,
         };
         self.settle(began.elapsed(), ended)
     }

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use partyline_plugin::host::{CommandEntry, OutletEntry, Registrations};
 use partyline_plugin::{
     AccessVerdict, Audience, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
-    ConnectRefusal, ConnectRequest, Message, Phase, PublishFilter, Reason, Scope, SessionInfo,
-    SubscribeRequest, Verdict,
+    ConnectRefusal, ConnectRequest, Message, Phase, PublishFilter, Reason, SessionInfo,
+    SubscribeFilter, SubscribeRequest, WillFilter,
 };
 
 use super::description::{
     ChainDescription, CommandDescription, HookDescription, NamespaceDescription, OutletDescription,
 };
+use super::filters::Staged;
 use super::guard::{Faulted, Guarded};
 
 /// Built once from what the plugins declared. A message that no hook wants pays nothing for hooks.
@@ -20,7 +21,9 @@ pub(crate) struct HookTable {
     authenticate: Vec<Guarded<dyn Authenticate>>,
     authorize_publish: Vec<Guarded<dyn AuthorizePublish>>,
     authorize_subscribe: Vec<Guarded<dyn AuthorizeSubscribe>>,
-    publish: Vec<(Phase, Scope, Guarded<dyn PublishFilter>)>,
+    pub(super) publish: Vec<Staged<dyn PublishFilter>>,
+    pub(super) will: Vec<Staged<dyn WillFilter>>,
+    pub(super) subscribe: Vec<Guarded<dyn SubscribeFilter>>,
     commands: HashMap<&'static str, CommandEntry>,
     /// Prefix of a namespace and the reply topic of its commands.
     replies: Vec<(&'static str, &'static str)>,
@@ -50,7 +53,7 @@ impl std::fmt::Debug for HookTable {
 
 impl HookTable {
     /// Puts the declarations in order: by phase, then by the order of the plugins.
-    pub(super) fn new(declared: Vec<(&'static str, Registrations)>) -> Self {
+    pub(crate) fn new(declared: Vec<(&'static str, Registrations)>) -> Self {
         let mut table = Self::default();
         for (plugin, declared) in declared {
             table.declared.add(plugin, &declared);
@@ -66,15 +69,18 @@ impl HookTable {
             table
                 .authorize_subscribe
                 .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
+            let hooks = declared.publish_filters.into_iter();
             table
                 .publish
-                .extend(declared.publish_filters.into_iter().map(|filter| {
-                    (
-                        filter.phase,
-                        filter.scope,
-                        Guarded::new(plugin, filter.entry),
-                    )
-                }));
+                .extend(hooks.map(|entry| Staged::new(plugin, entry)));
+            let hooks = declared.will_filters.into_iter();
+            table
+                .will
+                .extend(hooks.map(|entry| Staged::new(plugin, entry)));
+            let hooks = declared.subscribe_filters.into_iter();
+            table
+                .subscribe
+                .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
             for command in declared.commands {
                 let owned = declared.namespaces.iter().map(|namespace| namespace.prefix);
                 for prefix in owned.filter(|prefix| command.topic.starts_with(prefix)) {
@@ -86,34 +92,33 @@ impl HookTable {
             }
             table.outlets.extend(declared.outlets);
         }
-        table.publish.sort_by_key(|(phase, ..)| *phase);
+        table.publish.sort_by_key(|filter| filter.phase);
+        table.will.sort_by_key(|filter| filter.phase);
         table
     }
 
-    /// All of it, in the order of calls; the observers are not known here.
+    /// All of it, in the order of calls; observers and deliver filters are not known here.
     pub(crate) fn describe(&self) -> ChainDescription {
-        let publish = self.publish.iter().map(|(phase, scope, hook)| {
-            let scope = match scope {
-                Scope::Prefix(prefix) => format!("{prefix}…"),
-                _ => "all but $".to_owned(),
-            };
-            (*phase, hook.describe("publish", Some(*phase), Some(scope)))
-        });
-        let access = self.authorize_publish.iter().map(|hook| {
-            let phase = Phase::Authorize;
-            let hook = hook.describe("authorize_publish", Some(phase), None);
-            (phase, hook)
-        });
-        let mut on_publish: Vec<(Phase, HookDescription)> = access.chain(publish).collect();
-        on_publish.sort_by_key(|(phase, _)| *phase);
         let authenticate = self.authenticate.iter();
         let authenticate = authenticate.map(|hook| hook.describe("authenticate", None, None));
-        let subscribe = self.authorize_subscribe.iter();
-        let subscribe = subscribe
-            .map(|hook| hook.describe("authorize_subscribe", Some(Phase::Authorize), None));
+        let authorized = Some(Phase::Authorize);
+        let access = self.authorize_publish.iter();
+        let access = access.map(|hook| {
+            let hook = hook.describe("authorize_publish", authorized, None);
+            (Phase::Authorize, hook)
+        });
+        let publish = self.publish.iter().map(|one| one.describe("publish"));
+        let mut publish: Vec<(Phase, HookDescription)> = access.chain(publish).collect();
+        publish.sort_by_key(|(phase, _)| *phase);
+        let will = self.will.iter().map(|one| one.describe("will"));
+        let access = self.authorize_subscribe.iter();
+        let access = access.map(|hook| hook.describe("authorize_subscribe", authorized, None));
+        let subscribe = self.subscribe.iter();
+        let subscribe = subscribe.map(|hook| hook.describe("subscribe", None, None));
         ChainDescription {
             hooks: authenticate
-                .chain(on_publish.into_iter().map(|(_, hook)| hook))
+                .chain(will.chain(publish).map(|(_, hook)| hook))
+                .chain(access)
                 .chain(subscribe)
                 .collect(),
             observers: Vec::new(),
@@ -200,67 +205,6 @@ impl HookTable {
             }
         }
         Ok(AccessVerdict::Next)
-    }
-
-    /// Rewrite → authorize → validate → transform → handle. A plain message that nobody allows is
-    /// refused; `$` topics are not authorized here, since their commands decide for themselves.
-    pub(crate) async fn filter_publish(
-        &self,
-        info: &SessionInfo,
-        message: &mut Message,
-    ) -> Verdict {
-        let split = self
-            .publish
-            .partition_point(|(phase, ..)| *phase < Phase::Authorize);
-        let (rewriting, rest) = self.publish.split_at_checked(split).unwrap_or_default();
-        match self.run(rewriting, info, message).await {
-            Verdict::Next | Verdict::Accept => {}
-            verdict => return verdict,
-        }
-        if !message.topic.as_str().starts_with('$') {
-            match self.authorize_publish(info, message).await {
-                AccessVerdict::Allow => {}
-                AccessVerdict::Next => return Verdict::reject(Reason::NotAuthorized),
-                AccessVerdict::Deny(reason) => return Verdict::reject(reason),
-            }
-        }
-        self.run(rest, info, message).await
-    }
-
-    async fn run(
-        &self,
-        filters: &[(Phase, Scope, Guarded<dyn PublishFilter>)],
-        info: &SessionInfo,
-        message: &mut Message,
-    ) -> Verdict {
-        let mut accepted = None;
-        for (phase, scope, hook) in filters {
-            if accepted == Some(*phase) || !scope.contains(message.topic.as_str()) {
-                continue;
-            }
-            let before = hook.is_skipped().then(|| message.clone());
-            // What was authorized is what is routed.
-            let addressed = (*phase > Phase::Authorize)
-                .then(|| (message.topic.clone(), message.qos, message.retain));
-            let call = hook.entry.hook.on_publish(info, message);
-            let Ok(verdict) = hook.call(call).await else {
-                // A filter that is passed over leaves nothing half done.
-                let Some(before) = before else {
-                    return Verdict::reject(Reason::ImplementationSpecificError);
-                };
-                *message = before;
-                continue;
-            };
-            if let Some(addressed) = addressed {
-                (message.topic, message.qos, message.retain) = addressed;
-            }
-            match verdict {
-                Verdict::Next => {}
-                Verdict::Accept => accepted = Some(*phase),
-                verdict => return verdict,
-            }
-        }
-        Verdict::Next
     }
 }
 

@@ -8,11 +8,14 @@ use std::time::Duration;
 use figment::Figment;
 use futures_util::FutureExt;
 use partyline_plugin::database::Database;
-use partyline_plugin::host::{Broker, DynPlugin, PluginFactory};
+use partyline_plugin::host::{Broker, DynPlugin, PluginFactory, Registrations};
 use partyline_plugin::services::Services;
 use partyline_plugin::{BrokerHandle, CancellationToken, PluginContext, Registrar, Tasks};
 use tokio::time::Instant;
 
+use super::events::Observing;
+use super::guard::Guarded;
+use super::reload::{ReloadError, ReloadOutcome, Tables};
 use super::{HealthCheck, HookTable, namespaces};
 use crate::kernel::Kernel;
 
@@ -72,9 +75,9 @@ impl HostError {
     }
 }
 
-struct Hosted {
-    id: &'static str,
-    plugin: Arc<dyn DynPlugin>,
+pub(super) struct Hosted {
+    pub(super) id: &'static str,
+    pub(super) plugin: Arc<dyn DynPlugin>,
     tasks: Tasks,
 }
 
@@ -84,6 +87,9 @@ pub(crate) struct Host {
     data_dir: Arc<Path>,
     services: Services,
     hosted: Vec<Hosted>,
+    /// Observers that are still to be started.
+    observing: Vec<Observing>,
+    tables: Tables,
 }
 
 impl std::fmt::Debug for Host {
@@ -102,6 +108,8 @@ impl Host {
             data_dir,
             services: Services::default(),
             hosted: Vec::new(),
+            observing: Vec::new(),
+            tables: Tables::default(),
         }
     }
 
@@ -136,7 +144,7 @@ impl Host {
             }
             let tasks = Tasks::new(CancellationToken::new());
             let context = PluginContext::new(
-                broker.clone(),
+                broker.clone().of_plugin(plugin),
                 self.database.clone(),
                 self.services.clone(),
                 tasks.clone(),
@@ -155,6 +163,7 @@ impl Host {
                 tasks,
             });
         }
+        self.tables = Tables::new(figment, &self.hosted);
         let mut declared = Vec::new();
         for hosted in &self.hosted {
             let mut registrar = Registrar::new(hosted.id, self.services.clone());
@@ -171,14 +180,43 @@ impl Host {
                 return Err(HostError::MissingService { plugin, service });
             }
         }
+        self.watch(&mut declared);
         let table = HookTable::new(declared);
-        tracing::info!(chain = table.describe().summary(), "plugins registered");
         self.kernel.hooks.store(Arc::new(table));
+        let chain = self.kernel.describe().summary();
+        tracing::info!(chain, "plugins registered");
         Ok(())
     }
 
-    /// Starts each plugin's long-running work; what fails is started again after a rest.
-    pub(crate) fn run(&self) {
+    /// Hands a new configuration to the plugins whose tables changed.
+    pub(crate) async fn reload(
+        &self,
+        figment: &Figment,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        self.tables.reload(figment, &self.hosted).await
+    }
+
+    /// Takes up what is not asked by the packets of one connection: observers and deliver filters.
+    fn watch(&mut self, declared: &mut [(&'static str, Registrations)]) {
+        let (mut observers, mut deliver) = (Vec::new(), Vec::new());
+        for (plugin, declared) in declared {
+            let entries = std::mem::take(&mut declared.observers);
+            observers.extend(entries.into_iter().map(|entry| (*plugin, entry)));
+            let entries = std::mem::take(&mut declared.deliver_filters).into_iter();
+            deliver.extend(entries.map(|(scope, entry)| (scope, Guarded::new(plugin, entry))));
+        }
+        self.observing = self.kernel.events.register(observers);
+        self.kernel.deliver.register(deliver);
+    }
+
+    /// Starts the observers and each plugin's long-running work; what fails is started again after a rest.
+    pub(crate) fn run(&mut self) {
+        for observing in self.observing.drain(..) {
+            let mut hosted = self.hosted.iter();
+            if let Some(Hosted { tasks, .. }) = hosted.find(|one| one.id == observing.plugin) {
+                tasks.spawn(observing.run(tasks.stopping().clone()));
+            }
+        }
         for Hosted { id, plugin, tasks } in &self.hosted {
             let (id, plugin, stop) = (*id, Arc::clone(plugin), tasks.stopping().clone());
             tasks.spawn(keep_running(id, plugin, stop));

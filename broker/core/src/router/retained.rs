@@ -101,6 +101,13 @@ impl Retained {
         Ok(())
     }
 
+    /// The message of a topic.
+    pub(crate) fn of_topic(&self, topic: &TopicName) -> Option<Arc<Publication>> {
+        let kept = self.kept.read();
+        let publication = &kept.by_topic.get(topic.as_str())?.publication;
+        (!publication.expired(Instant::now())).then(|| Arc::clone(publication))
+    }
+
     /// Begins to look for the messages that are kept now and whose topic the filter matches.
     pub(crate) fn search(&self, filter: TopicFilter) -> Search {
         Search::new(filter, self.kept.read().count)

@@ -136,7 +136,7 @@ impl Shared {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0 && self.trie.read().is_empty()
     }
@@ -174,7 +174,7 @@ impl Group {
             match offered(&next, Offer::Connected) {
                 Offered::Taken => return true,
                 Offered::Away => self.lay_asleep(&next.session),
-                Offered::Full | Offered::Ended => {}
+                Offered::Full | Offered::Refused | Offered::Ended => {}
             }
         }
         let next = self.0.lock().asleep.next();

@@ -93,7 +93,7 @@ impl<L: Leaf> Trie<L> {
         &mut node.here
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn is_empty(&self) -> bool {
         self.root.is_empty()
     }

@@ -172,6 +172,15 @@ impl InFlight {
             .flatten()
     }
 
+    /// The message with this id, if it was sent at QoS 2 and no PUBREC has come for it.
+    pub(super) fn awaiting_rec(&self, id: u16) -> Option<&Publication> {
+        let entry = self.entries.get(self.find(id)?)?;
+        match &entry.sent {
+            Sent::Plain { publication, .. } if entry.awaits == Awaits::Rec => Some(publication),
+            _ => None,
+        }
+    }
+
     /// A PUBREC came: the message now awaits PUBCOMP. False if the id is not outstanding at QoS 2.
     pub(super) fn received(&mut self, id: u16) -> bool {
         let entry = self.find(id).and_then(|at| self.entries.get_mut(at));

@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use partyline_plugin::{ProtocolVersion, Qos, Reason, TrackedOutcome};
+use partyline_plugin::{DropReason, ProtocolVersion, Qos, Reason, TrackedOutcome};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::in_flight::{Awaits, InFlight, Sent};
 use super::routed::{Routed, RoutedLane};
+use super::tell::Teller;
 use super::{Aliases, Matched, Orphan, Publication};
 use crate::codec::{ALIAS_BYTES, Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
@@ -102,6 +103,12 @@ impl Outbound {
             in_flight: InFlight::new(last_id),
             dropped: 0,
         }
+    }
+
+    /// Tells what becomes of its routed messages.
+    pub(super) fn telling(mut self, teller: Teller) -> Self {
+        self.routed.teller = teller;
+        self
     }
 
     /// Queues a routed message.
@@ -256,6 +263,9 @@ impl Outbound {
             return false;
         };
         if publication.expired(now) {
+            self.routed
+                .teller
+                .dropped(&publication, DropReason::Expired);
             return true;
         }
         let frame = publication.frame(fill.version == ProtocolVersion::V5, qos, now);
@@ -263,11 +273,15 @@ impl Outbound {
         let mut extra = extra(matched.as_ref());
         let Some(frame) = frame.filter(|frame| fill.fits(frame.len_with(extra))) else {
             self.dropped += 1;
+            self.routed
+                .teller
+                .dropped(&publication, DropReason::TooLarge);
             return true;
         };
         if aliases.are_used() && fill.fits(frame.len_with(extra) + ALIAS_BYTES) {
             extra.alias = aliases.name(&publication.message.topic);
         }
+        self.routed.teller.delivered(&publication, qos);
         let awaits = match qos {
             Qos::AtMostOnce => {
                 frame.write_with(extra, qos, 0, retain, false, output);
@@ -333,15 +347,19 @@ impl Outbound {
 
     /// PUBACK. An id that is not outstanding is ignored: it is a late one.
     pub(crate) fn on_puback(&mut self, id: u16, reason: Reason) {
-        if let Some(entry) = self.in_flight.finish(id, Awaits::Ack)
-            && let Sent::Tracked(sender) = entry.sent
-        {
-            end(sender, outcome(reason));
+        let entry = self.in_flight.finish(id, Awaits::Ack);
+        match entry.map(|entry| entry.sent) {
+            Some(Sent::Tracked(sender)) => end(sender, outcome(reason)),
+            Some(Sent::Plain { publication, .. }) => self.routed.teller.acked(&publication, reason),
+            Some(Sent::Void) | None => {}
         }
     }
 
     /// PUBREC. True if a PUBREL is to follow.
     pub(crate) fn on_pubrec(&mut self, id: u16, reason: Reason) -> bool {
+        if let Some(publication) = self.in_flight.awaiting_rec(id) {
+            self.routed.teller.acked(publication, reason);
+        }
         if reason.is_error() {
             self.in_flight.finish(id, Awaits::Rec);
             return false;
@@ -403,11 +421,19 @@ impl Outbound {
     /// Routed messages whose topic is no longer granted go, in flight as above.
     pub(crate) fn keep_granted(&mut self, granted: impl Fn(&str) -> bool) {
         let topic = |publication: &Publication| granted(publication.message.topic.as_str());
+        let teller = self.routed.teller.clone();
+        let keep = |publication: &Publication| {
+            let kept = topic(publication);
+            if !kept {
+                teller.dropped(publication, DropReason::NotAllowed);
+            }
+            kept
+        };
         self.in_flight.drop_sent(|_, sent| match sent {
-            Sent::Plain { publication, .. } => !topic(publication),
+            Sent::Plain { publication, .. } => !keep(publication),
             Sent::Tracked(_) | Sent::Void => false,
         });
-        self.routed.keep(|routed| topic(&routed.publication));
+        self.routed.keep(|routed| keep(&routed.publication));
     }
 
     /// Senders that are dropped read as gone.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use partyline_plugin::protocol::TopicFilter;
 
-use super::{Matched, Outbound};
+use super::{Matched, Outbound, Publication};
 use crate::packet::SubscribeOptions;
 use crate::router::{Retained, Search};
 
@@ -36,13 +36,18 @@ impl Owed {
     }
 
     /// Queues the next few, a bounded piece of work.
-    pub(super) fn advance(&mut self, retained: &Retained, outbound: &mut Outbound) {
+    pub(super) fn advance(
+        &mut self,
+        retained: &Retained,
+        outbound: &mut Outbound,
+        takes: impl Fn(&Publication) -> bool,
+    ) {
         let Some((search, options)) = self.searches.front_mut() else {
             return;
         };
         let found = retained.advance(search);
         let matched = Matched::of(search.filter(), *options);
-        for publication in found.publications {
+        for publication in found.publications.into_iter().filter(|one| takes(one)) {
             let qos = publication.message.qos.min(options.qos);
             outbound.route_owed(publication, qos, matched.clone());
         }

@@ -1,10 +1,11 @@
 //! Every session of this broker, by device, by connection and by user.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
 use partyline_plugin::protocol::{AppKey, Username};
-use partyline_plugin::{DeviceKey, Reason, SessionId, SessionInfo, UserLogin};
+use partyline_plugin::{CloseReason, DeviceKey, Reason, SessionId, SessionInfo, UserLogin};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -41,6 +42,8 @@ pub(crate) struct Detach {
     pub(crate) publish_will: bool,
     /// A Session Expiry Interval of the DISCONNECT.
     pub(crate) expiry_secs: Option<u32>,
+    /// What observers are told.
+    pub(crate) reason: CloseReason,
 }
 
 impl Registry {
@@ -55,8 +58,9 @@ impl Registry {
     ) -> Attached {
         let info = attachment.info();
         let (key, registration) = (&info.device, &info.principal.registration);
-        let give = |session: &Arc<Session>, state: &mut State| {
+        let give = |session: &Arc<Session>, state: &mut State, present| {
             self.index(session, attachment);
+            session.tell_opened(attachment, present);
             state.attach(attachment, expiry_secs, will);
         };
         let fresh = |commands| {
@@ -68,7 +72,7 @@ impl Registry {
             Entry::Vacant(entry) => {
                 let commands = self.commands.remove(key).map(|(_, commands)| commands);
                 let session = fresh(commands.unwrap_or_default());
-                give(&session, &mut session.state());
+                give(&session, &mut session.state(), false);
                 entry.insert(Arc::clone(&session));
                 (session, false, None)
             }
@@ -81,10 +85,11 @@ impl Registry {
                     && !state.ended
                     && state.expiry_secs > 0
                     && old.registration == *registration;
+                old.tell_taken_over(&state, goes_on);
                 let old_will = self.take_over(&mut state, goes_on);
                 previous_expiry = state.expiry_secs;
                 if goes_on {
-                    give(&old, &mut state);
+                    give(&old, &mut state, true);
                     // Its groups may have stopped to ask it.
                     for filter in state.subscriptions.keys() {
                         old.space.wake(filter, &old);
@@ -95,7 +100,7 @@ impl Registry {
                     drop(state);
                     old.close();
                     let session = fresh(Arc::clone(&old.commands));
-                    give(&session, &mut session.state());
+                    give(&session, &mut session.state(), false);
                     entry.insert(Arc::clone(&session));
                     (session, false, old_will)
                 }
@@ -161,6 +166,7 @@ impl Registry {
         let over = state.place.is_none();
         // Said under the lock, so that no connection takes it up before it is removed.
         state.ended = over;
+        session.tell_closed(&attachment, how.reason, !over);
         if !how.publish_will {
             state.will = None;
         }
@@ -176,6 +182,7 @@ impl Registry {
     pub(crate) fn end(&self, session: &Arc<Session>, stop: Stop) {
         {
             let mut state = session.state();
+            session.tell_ended(&state, &stop);
             state.ended = true;
             state.will = None;
             if let Some(attachment) = state.attachment.take() {
@@ -196,6 +203,7 @@ impl Registry {
                 return None;
             }
             state.ended = true;
+            session.tell_expired();
             state.will.take()
         };
         self.remove(session);
@@ -277,6 +285,27 @@ impl Registry {
             .flatten()
             .filter_map(|id| self.connection(id));
         connections.map(|(_, attachment)| attachment).collect()
+    }
+
+    /// The connections of an app above an id, in the order of their ids.
+    pub(crate) fn of_app(
+        &self,
+        app: &AppKey,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<Attachment>> {
+        // Never holds more than it returns, however many there are.
+        let mut first: BTreeMap<SessionId, Arc<Attachment>> = BTreeMap::new();
+        for entry in &self.connections {
+            let (id, (session, attachment)) = entry.pair();
+            if session.key.app == *app && after.is_none_or(|after| *id > after) {
+                first.insert(*id, Arc::clone(attachment));
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+        }
+        first.into_values().collect()
     }
 
     pub(crate) fn attachments(&self) -> Vec<Arc<Attachment>> {

@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use partyline_plugin::Qos;
+use partyline_plugin::{DropReason, Qos};
 use tokio::time::Instant;
 
+use super::tell::Teller;
 use super::{Enqueued, Matched, Publication};
 use crate::config::LimitsConfig;
 
@@ -66,6 +67,7 @@ pub(super) struct RoutedLane {
     expiry: Option<Instant>,
     /// Messages that were dropped for want of room.
     pub(super) dropped: u64,
+    pub(super) teller: Teller,
 }
 
 impl RoutedLane {
@@ -93,6 +95,8 @@ impl RoutedLane {
             self.make_room(limits, weight);
             if !self.load.has_room(limits, weight) {
                 self.dropped += 1;
+                let why = DropReason::QueueFull;
+                self.teller.dropped(&routed.publication, why);
                 return Enqueued::Full;
             }
         }
@@ -152,7 +156,14 @@ impl RoutedLane {
 
     fn drop_expired(&mut self, now: Instant) {
         if self.expiry.is_some_and(|expiry| expiry <= now) {
-            self.keep(|routed| !routed.publication.expired(now));
+            let teller = self.teller.clone();
+            self.keep(|routed| {
+                let expired = routed.publication.expired(now);
+                if expired {
+                    teller.dropped(&routed.publication, DropReason::Expired);
+                }
+                !expired
+            });
         }
     }
 
@@ -173,6 +184,8 @@ impl RoutedLane {
             };
             self.discount(&routed);
             self.dropped += 1;
+            let why = DropReason::QueueFull;
+            self.teller.dropped(&routed.publication, why);
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::received::Received;
+use super::tell::Teller;
 use super::{
     Aliases, Attachment, Commands, Enqueued, Fill, Matched, Orphan, Outbound, Owed, Publication,
 };
@@ -148,6 +149,8 @@ pub(crate) enum Offered {
     Away,
     /// The session has no room.
     Full,
+    /// A filter keeps it from the session.
+    Refused,
     /// There is no such session any more.
     Ended,
 }
@@ -161,7 +164,7 @@ impl Session {
     ) -> Self {
         let state = State {
             attachment: None,
-            outbound: Outbound::new(rand::random()),
+            outbound: Outbound::new(rand::random()).telling(Teller::new(&space.events, &key)),
             owed: Owed::default(),
             subscriptions: HashMap::new(),
             received: Received::default(),
@@ -206,10 +209,16 @@ impl Session {
         let Some(mut state) = self.held_by(connection) else {
             return false;
         };
-        let State { outbound, owed, .. } = &mut *state;
+        let State {
+            outbound,
+            owed,
+            attachment,
+            ..
+        } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            owed.advance(&self.space.retained, outbound);
+            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            owed.advance(&self.space.retained, outbound, takes);
         }
         outbound.fill(fill, aliases, output);
         !owed.is_empty() && outbound.owed() == 0
@@ -238,6 +247,9 @@ impl Session {
         matched: Option<Arc<Matched>>,
         offer: Offer,
     ) -> Offered {
+        if !self.takes(publication) {
+            return Offered::Refused;
+        }
         let mut state = self.state();
         if state.ended {
             return Offered::Ended;

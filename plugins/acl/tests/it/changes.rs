@@ -230,3 +230,34 @@ async fn rules_outlive_the_broker_and_those_of_deleted_apps_do_not() {
     assert_eq!(rules.list(&app()).await.unwrap(), [allow("a")]);
     broker.stop().await;
 }
+
+#[tokio::test]
+async fn a_reload_changes_the_operators_rules() {
+    let broker = broker().await;
+    let rules = rules_of(&broker);
+    rules.set(&app(), vec![allow("#")]).await.unwrap();
+    let mut device = client(&broker, "d", APP).await;
+    until_published(&mut device, "a", 0).await;
+    assert_eq!(
+        device.subscribe(&[("a", 1), ("b", 1)]).await.unwrap(),
+        [1, 1]
+    );
+    let mut server = server(&broker).await;
+
+    let bad = json!({ "rules": [{ "effect": "deny", "action": "all", "topic": "a+" }] });
+    let refused = broker.reload(json!({ "acl": bad })).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(publish(&mut device, "a").await, 0);
+    device.take("a").await.unwrap();
+
+    let closed = json!({ "rules": [{ "effect": "deny", "action": "all", "topic": "a" }] });
+    broker.reload(json!({ "acl": closed })).await.unwrap();
+    // When it returns, all of it is in force, also for what was granted before.
+    assert_eq!(publish(&mut device, "a").await, NOT_AUTHORIZED);
+    assert_eq!(publish(&mut device, "operator/x").await, 0);
+    assert_eq!(publish(&mut server, "a").await, 0);
+    device.quiet().await.unwrap();
+    assert_eq!(publish(&mut server, "b").await, 0);
+    device.take("b").await.unwrap();
+    broker.stop().await;
+}

@@ -31,7 +31,7 @@ pub enum NotDurable {
 
 impl Database {
     /// Asks the database for its settings and fails if one of them is unsafe.
-    pub async fn assert_durable(&self) -> Result<Durability, NotDurable> {
+    pub async fn check_durability(&self) -> Result<Durability, NotDurable> {
         match self.pool() {
             Pool::Sqlite { writer, .. } => {
                 let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
@@ -122,7 +122,7 @@ mod tests {
             write_slots: Semaphore::new(1),
             commits: AtomicU64::new(0),
         }));
-        let found = database.assert_durable().await;
+        let found = database.check_durability().await;
         database.close().await;
         found
     }

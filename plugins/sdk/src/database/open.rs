@@ -62,7 +62,7 @@ impl Database {
             write_slots: Semaphore::new(writers),
             commits: AtomicU64::new(0),
         }));
-        let durability = database.assert_durable().await?;
+        let durability = database.check_durability().await?;
         tracing::info!(settings = ?durability.settings, "database open, commits are durable");
         Ok(database)
     }

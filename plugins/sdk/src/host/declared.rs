@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::CommandHandler;
 use crate::{
-    Audience, Authenticate, AuthorizePublish, AuthorizeSubscribe, FilterOptions, Outlet, Phase,
-    PublishFilter, Qos, Scope,
+    Audience, Authenticate, AuthorizePublish, AuthorizeSubscribe, DeliverFilter, EventKinds,
+    FilterOptions, Observer, Outlet, Phase, PublishFilter, Qos, Scope, SubscribeFilter, WillFilter,
 };
 
 /// A prefix of `$` topics that a plugin owns. The longest prefix decides; overlap without
@@ -75,19 +75,40 @@ impl<H: ?Sized> Clone for HookEntry<H> {
     }
 }
 
-/// A publish filter, with where it stands and what it sees.
-#[derive(Clone)]
-pub struct PublishFilterEntry {
+/// A filter of messages, with where it stands and what it sees.
+pub struct FilterEntry<H: ?Sized> {
     /// Where it stands.
     pub phase: Phase,
     /// What it sees.
     pub scope: Scope,
     /// Deadline, policy and the hook.
-    pub entry: HookEntry<dyn PublishFilter>,
+    pub entry: HookEntry<H>,
+}
+
+impl<H: ?Sized> Clone for FilterEntry<H> {
+    fn clone(&self) -> Self {
+        Self {
+            phase: self.phase,
+            scope: self.scope,
+            entry: self.entry.clone(),
+        }
+    }
+}
+
+/// An observer and its queue.
+#[derive(Clone)]
+pub struct ObserverEntry {
+    /// What it is told of.
+    pub kinds: EventKinds,
+    /// Events that may wait.
+    pub capacity: usize,
+    /// The observer.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// All that one plugin declared.
 #[derive(Default)]
+#[non_exhaustive]
 pub struct Registrations {
     /// Owned namespaces.
     pub namespaces: Vec<Namespace>,
@@ -104,7 +125,15 @@ pub struct Registrations {
     /// Subscribe access hooks.
     pub authorize_subscribe: Vec<HookEntry<dyn AuthorizeSubscribe>>,
     /// Publish filters.
-    pub publish_filters: Vec<PublishFilterEntry>,
+    pub publish_filters: Vec<FilterEntry<dyn PublishFilter>>,
+    /// Will filters.
+    pub will_filters: Vec<FilterEntry<dyn WillFilter>>,
+    /// Subscribe filters.
+    pub subscribe_filters: Vec<HookEntry<dyn SubscribeFilter>>,
+    /// Deliver filters.
+    pub deliver_filters: Vec<(Scope, HookEntry<dyn DeliverFilter>)>,
+    /// Observers.
+    pub observers: Vec<ObserverEntry>,
     /// Services it cannot work without, with their names for the error.
     pub requires: Vec<(TypeId, &'static str)>,
 }

@@ -85,7 +85,10 @@ fn decode(v5: bool, first: u8, mut body: Bytes) -> anyhow::Result<Packet> {
                 0
             };
             if v5 && body.has_remaining() {
-                properties(&mut body)?;
+                let properties = properties(&mut body)?;
+                if !properties.0.is_empty() {
+                    return Ok(Packet::AckWith(kind, id, reason, properties));
+                }
             }
             Packet::Ack(kind, id, reason)
         }

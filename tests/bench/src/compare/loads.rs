@@ -44,12 +44,12 @@ pub(super) fn loads() -> Vec<Load> {
             how: Messages::at(qos, 20),
         })
     };
-    let users = |topics| {
+    let users = |topics, topics_each, window| {
         Box::new(Users {
             topics,
-            topics_each: 1,
+            topics_each,
             publishers: 10,
-            how: Messages::at(1, 100),
+            how: Messages::at(1, window),
         })
     };
     let idle = Box::new(Idle {
@@ -73,9 +73,11 @@ pub(super) fn loads() -> Vec<Load> {
         load("fan-out-qos0", CPU, fan_out(0)),
         load("fan-out-qos1", CPU, fan_out(1)),
         load("fan-in-qos1", CPU, fan_in(1)),
-        load("users-1000", PASSES, users(1000)),
-        load("users-5000", PASSES, users(5000)),
-        load("users-50000", PASSES, users(50_000)),
+        load("users-5000", PASSES, users(5000, 1, 100)),
+        // Three topics a connection, so that a limit of 20,000 open files is enough; and a window that
+        // brings no connection two messages at once, be they few or many.
+        load("users-1000-by-3", PASSES, users(1000, 3, 10)),
+        load("users-50000-by-3", PASSES, users(50_000, 3, 10)),
         load("storm", &["reconnect_cpu_us_each"], storm),
     ]
 }

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::packet::{self, Frame};
 
@@ -63,11 +65,11 @@ fn serve(mut socket: TcpStream, fault: Fault, delivery: &Mutex<Delivery>) {
             let answer = match frame.kind() {
                 1 => vec![0x20, 2, 0, 0],
                 8 => {
-                    delivery.lock().unwrap().receiver = Some(socket.try_clone().unwrap());
+                    delivery.lock().receiver = Some(socket.try_clone().unwrap());
                     let qos = *frame.body.last().unwrap();
                     vec![0x90, 3, frame.body[0], frame.body[1], qos]
                 }
-                3 => delivery.lock().unwrap().publish(whole, frame, fault),
+                3 => delivery.lock().publish(whole, frame, fault),
                 _ => Vec::new(),
             };
             if socket.write_all(&answer).is_err() {

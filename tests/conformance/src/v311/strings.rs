@@ -30,8 +30,21 @@ const STATEMENTS: &[Statement] = &[
 ];
 
 const CASES: &[Case] = &[
-    case!(ill_formed_utf8_ends_the_connection, "MQTT-1.5.3-1"),
-    case!(a_null_character_ends_the_connection, "MQTT-1.5.3-2"),
+    case!(
+        ill_formed_utf8_ends_the_connection,
+        "MQTT-1.5.3-1",
+        "MQTT-3.1.3-4",
+        "MQTT-3.1.3-10",
+        "MQTT-3.1.3-11",
+        "MQTT-3.3.2-1",
+        "MQTT-3.8.3-1",
+        "MQTT-3.10.3-1",
+    ),
+    case!(
+        a_null_character_ends_the_connection,
+        "MQTT-1.5.3-2",
+        "MQTT-4.7.3-2"
+    ),
     case!(a_byte_order_mark_is_a_character, "MQTT-1.5.3-3"),
 ];
 

@@ -50,7 +50,7 @@ async fn postgres_commits_are_durable_whatever_the_database_or_url_says() -> any
     );
     for url in [scratch.url(), &careless] {
         let database = Database::open(url).await?;
-        let found = database.assert_durable().await?.settings;
+        let found = database.check_durability().await?.settings;
         let on = |name| (name, "on".to_owned());
         assert_eq!(found, [on("fsync"), on("synchronous_commit")], "{url}");
         database.close().await;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use partyline_plugin::protocol::{ClientId, TopicName, Username};
 use partyline_plugin::{
-    AccessVerdict, Admission, AuthVerdict, ConnectRefusal, ConnectRequest, DeviceKey, Message,
-    Origin, Outgoing, Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
+    Admission, AuthVerdict, ConnectRefusal, ConnectRequest, DeviceKey, Message, Origin, Outgoing,
+    Owner, Principal, ProtocolVersion, Reason, Role, SessionInfo,
 };
 use rand::distr::{Alphanumeric, SampleString};
 
@@ -148,16 +148,10 @@ pub(super) async fn decide(
         peer,
         connect.max_packet_size,
     );
-    if let Some(will) = &will {
-        match hooks.authorize_publish(&info, &will.message).await {
-            AccessVerdict::Allow => {}
-            AccessVerdict::Next => {
-                let message = "the will's topic is not allowed";
-                return Err(ConnectRefusal::because(Reason::NotAuthorized, message));
-            }
-            AccessVerdict::Deny(reason) => return Err(ConnectRefusal::new(reason)),
-        }
-    }
+    let will = match will {
+        Some(will) => hooks.filter_will(&info, will).await?,
+        None => None,
+    };
     // [MQTT-3.1.2-28]
     let response_information = connect
         .request_response_information

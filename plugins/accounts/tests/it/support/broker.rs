@@ -6,9 +6,10 @@ use parking_lot::Mutex;
 use partyline_plugin::host::Broker;
 use partyline_plugin::{
     Admission, ConnectRequest, Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError,
-    SessionHandle, SessionId, SessionInfo, Tracked, UserLogin, async_trait,
+    Qos, SessionHandle, SessionId, SessionInfo, SubscribeError, SubscriptionOptions, Tracked,
+    UserLogin, async_trait,
 };
-use partyline_protocol::{AppKey, Username};
+use partyline_protocol::{AppKey, TopicFilter, TopicName, Username};
 use tokio::sync::RwLock;
 
 /// Keeps sessions and remembers what it was asked to do.
@@ -91,6 +92,14 @@ impl Broker for TestBroker {
         Err(PublishError::Stopping)
     }
 
+    async fn retain(&self, _: &AppKey, _: Message) -> Result<(), PublishError> {
+        unreachable!("nothing is retained")
+    }
+
+    async fn retained(&self, _: &AppKey, _: &TopicName) -> Option<Message> {
+        unreachable!("nothing is retained")
+    }
+
     fn deliver(&self, to: SessionHandle, message: Outgoing) -> Delivery {
         let mut inner = self.inner.lock();
         if inner
@@ -127,6 +136,23 @@ impl Broker for TestBroker {
             session.app() == app && session.principal.username() == Some(user)
         };
         inner.sessions.values().filter(of_user).cloned().collect()
+    }
+
+    fn sessions_in(&self, _: &AppKey, _: Option<SessionId>, _: usize) -> Vec<Arc<SessionInfo>> {
+        unreachable!("nobody looks at all of them")
+    }
+
+    async fn subscribe(
+        &self,
+        _: SessionId,
+        _: TopicFilter,
+        _: SubscriptionOptions,
+    ) -> Result<Qos, SubscribeError> {
+        unreachable!("nothing is subscribed to")
+    }
+
+    async fn unsubscribe(&self, _: SessionId, _: &TopicFilter) -> Result<bool, Gone> {
+        unreachable!("nothing is subscribed to")
     }
 
     async fn set_user(

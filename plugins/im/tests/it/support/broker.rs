@@ -7,9 +7,12 @@ use parking_lot::Mutex;
 use partyline_plugin::host::Broker;
 use partyline_plugin::{
     Delivery, DeviceKey, Gone, Kick, Message, Outgoing, PublishError, Qos, SessionHandle,
-    SessionId, SessionInfo, Tracked, TrackedOutcome, UserLogin, async_trait,
+    SessionId, SessionInfo, SubscribeError, SubscriptionOptions, Tracked, TrackedOutcome,
+    UserLogin, async_trait,
 };
-use partyline_protocol::{AppKey, InboxBatch, ItemBody, MessageItem, Reason, Username};
+use partyline_protocol::{
+    AppKey, InboxBatch, ItemBody, MessageItem, Reason, TopicFilter, TopicName, Username,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// A batch on its way to a client.
@@ -96,6 +99,14 @@ impl Broker for FakeBroker {
         unreachable!("streams are not routed")
     }
 
+    async fn retain(&self, _: &AppKey, _: Message) -> Result<(), PublishError> {
+        unreachable!("nothing is retained")
+    }
+
+    async fn retained(&self, _: &AppKey, _: &TopicName) -> Option<Message> {
+        unreachable!("nothing is retained")
+    }
+
     fn deliver(&self, _to: SessionHandle, _message: Outgoing) -> Delivery {
         unreachable!("streams are tracked")
     }
@@ -134,6 +145,23 @@ impl Broker for FakeBroker {
 
     fn sessions_of(&self, _app: &AppKey, _user: &Username) -> Vec<Arc<SessionInfo>> {
         Vec::new()
+    }
+
+    fn sessions_in(&self, _: &AppKey, _: Option<SessionId>, _: usize) -> Vec<Arc<SessionInfo>> {
+        unreachable!("nobody looks at all of them")
+    }
+
+    async fn subscribe(
+        &self,
+        _: SessionId,
+        _: TopicFilter,
+        _: SubscriptionOptions,
+    ) -> Result<Qos, SubscribeError> {
+        unreachable!("nothing is subscribed to")
+    }
+
+    async fn unsubscribe(&self, _: SessionId, _: &TopicFilter) -> Result<bool, Gone> {
+        unreachable!("nothing is subscribed to")
     }
 
     async fn set_user(

@@ -1,7 +1,7 @@
 //! Packets that the standard forbids: they end their own connection and nobody else's.
 
 mod mutations;
-mod panics;
+pub(super) mod panics;
 mod table;
 
 use partyline_testkit::{Packet, RawClient, TestBroker, Version};

@@ -359,7 +359,7 @@ async fn only_so_many_sessions_wait_for_their_clients() {
 #[tokio::test]
 async fn limits_that_do_not_go_together_are_an_error_at_the_start() {
     type Change = fn(&mut BrokerConfig);
-    let cases: [(Change, &[&str]); 3] = [
+    let cases: [(Change, &[&str]); 4] = [
         (
             |config| config.limits.queued_bytes = 1000,
             &["limits.queued_bytes", "limits.packet_bytes"],
@@ -369,6 +369,11 @@ async fn limits_that_do_not_go_together_are_an_error_at_the_start() {
             &["limits.retained_bytes", "limits.packet_bytes"],
         ),
         (|config| config.limits.in_flight = 0, &["limits.in_flight"]),
+        // A stack can hold only so many: one SUBSCRIBE would end the process.
+        (
+            |config| config.limits.topic_levels = 1025,
+            &["limits.topic_levels"],
+        ),
     ];
     for (change, keys) in cases {
         let started = TestBroker::builder()

@@ -193,7 +193,7 @@ async fn a_filter_repeated_in_a_packet_is_one_and_those_above_the_limit_are_refu
         // The last one stands.
         assert_eq!(
             reader.subscribe(&[("#", 1), ("#", 0)]).await.unwrap(),
-            [0; 2]
+            [1, 0]
         );
         for _ in 0..100 {
             assert_eq!(any(&mut reader).await.qos, 0);

@@ -1,5 +1,6 @@
 //! Hooks, commands and outlets, with small plugins of the tests' own.
 
+mod bouncer;
 mod command_order;
 mod commands;
 mod deliveries;
@@ -7,10 +8,15 @@ mod demo;
 mod describe;
 mod filter_faults;
 mod filters;
+mod handles;
 mod kick;
+mod observers;
+mod other_filters;
 mod outlets;
+mod reload;
 mod sieve;
 mod users;
+mod witness;
 
 use partyline_plugin::{DeviceKey, Owner, SessionInfo, UserLogin};
 use partyline_protocol::{AppKey, Class, ClientId, Username};

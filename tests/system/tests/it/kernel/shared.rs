@@ -196,6 +196,21 @@ async fn the_lower_qos_of_both_is_used_and_identifiers_are_named() {
 }
 
 #[tokio::test]
+async fn one_that_is_repeated_in_a_packet_is_answered_with_the_qos_of_each() {
+    let broker = broker().await;
+    for version in VERSIONS {
+        let mut member = client(&broker, version, "member").await;
+        let filters = [("$share/g/a", 2), ("$share/g/a", 1)];
+        assert_eq!(member.subscribe(&filters).await.unwrap(), [2, 1]);
+        let mut publisher = client(&broker, version, "publisher").await;
+        publish(&mut publisher, "a", 0..1, 2).await;
+        let messages = received(&mut member).await;
+        assert_eq!((messages.len(), messages[0].qos), (1, 1));
+    }
+    broker.stop().await;
+}
+
+#[tokio::test]
 async fn who_unsubscribes_gets_no_more_and_the_others_all() {
     let broker = broker().await;
     for version in VERSIONS {

@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Counts the panics on this thread from now on.
-pub(super) fn count() {
+pub(in crate::kernel) fn count() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         let usual = std::panic::take_hook();
@@ -22,7 +22,7 @@ pub(super) fn count() {
 }
 
 /// How many there were.
-pub(super) fn counted() -> u32 {
+pub(in crate::kernel) fn counted() -> u32 {
     PANICS.get()
 }
 

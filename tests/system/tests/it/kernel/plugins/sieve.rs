@@ -46,6 +46,7 @@ impl PublishFilter for Filter {
         }
         Ok(match action {
             "accept" => Verdict::Accept,
+            "explain" => Verdict::reject_because(Reason::QuotaExceeded, "too much of it"),
             "consume" => Verdict::Consume,
             "reject" => Verdict::reject(Reason::QuotaExceeded),
             "disconnect" => Verdict::disconnect(Reason::MessageRateTooHigh),
