@@ -181,11 +181,21 @@ impl Group {
         if next.is_some_and(|next| offered(&next, Offer::Room) == Offered::Taken) {
             return true;
         }
-        let members = self.all();
-        [Offer::Room, Offer::Any].into_iter().any(|offer| {
-            let mut members = members.iter();
-            members.any(|member| offered(member, offer) == Offered::Taken)
-        })
+        let mut members = self.all();
+        let mut taken = false;
+        for offer in [Offer::Room, Offer::Any] {
+            members.retain(|member| {
+                let answer = if taken {
+                    Offered::Full
+                } else {
+                    offered(member, offer)
+                };
+                taken |= answer == Offered::Taken;
+                // Those are not asked twice.
+                !matches!(answer, Offered::Refused | Offered::Ended)
+            });
+        }
+        taken
     }
 
     fn lay_asleep(&self, session: &Arc<Session>) {

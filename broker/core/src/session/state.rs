@@ -247,21 +247,32 @@ impl Session {
         matched: Option<Arc<Matched>>,
         offer: Offer,
     ) -> Offered {
+        let objection = |state: &State| {
+            if state.ended {
+                return Some(Offered::Ended);
+            }
+            let away = match offer {
+                Offer::Connected => !state.is_connected(),
+                Offer::Room | Offer::Any => qos == Qos::AtMostOnce && state.attachment.is_none(),
+            };
+            if away {
+                return Some(Offered::Away);
+            }
+            let has_room = || state.outbound.has_room(limits, publication);
+            (offer != Offer::Any && !has_room()).then_some(Offered::Full)
+        };
+        // A filter is asked only about what would come here otherwise.
+        if offer != Offer::Any
+            && let Some(objection) = objection(&self.state())
+        {
+            return objection;
+        }
         if !self.takes(publication) {
             return Offered::Refused;
         }
         let mut state = self.state();
-        if state.ended {
-            return Offered::Ended;
-        }
-        if state.attachment.is_none() && qos == Qos::AtMostOnce {
-            return Offered::Away;
-        }
-        if offer == Offer::Connected && !state.is_connected() {
-            return Offered::Away;
-        }
-        if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
-            return Offered::Full;
+        if let Some(objection) = objection(&state) {
+            return objection;
         }
         let queued = state
             .outbound
