@@ -6,7 +6,8 @@ use anyhow::Context;
 use figment::Figment;
 use figment::providers::Serialized;
 use partyline_broker::{
-    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome,
+    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome, StartError,
+    TlsConfig,
 };
 use partyline_plugin::database::Database;
 use partyline_plugin::host::PluginFactory;
@@ -155,6 +156,11 @@ impl TestBroker {
     /// The clock that the plugins use.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Reads the TLS listener's files again, be they others than before.
+    pub fn reload_certificate(&self, files: &TlsConfig) -> Result<bool, StartError> {
+        self.broker.reload_certificate(files)
     }
 
     /// Connects a client and expects to be let in.

@@ -15,7 +15,7 @@ mod scratch;
 use std::time::Duration;
 
 pub use broker::{TestBroker, TestBrokerBuilder};
-pub use partyline_broker::{BrokerConfig, ChainDescription, ReloadOutcome, TlsConfig};
+pub use partyline_broker::{AdminToken, BrokerConfig, ChainDescription, ReloadOutcome, TlsConfig};
 pub use raw::{
     ConnAck, ConnectOptions, ConnectionClosed, Packet, Properties, Property, Publish, RawClient,
     Version,

@@ -65,15 +65,16 @@ impl InTurn {
 }
 
 impl Members {
-    /// Adds or replaces a member, which is awake.
-    fn put(&mut self, subscriber: Subscriber) {
-        self.asleep.list.take(&subscriber.session);
-        self.awake.list.put(subscriber);
+    /// Adds or replaces a member, which is awake; true if it is new.
+    fn put(&mut self, subscriber: Subscriber) -> bool {
+        let old = self.asleep.list.take(&subscriber.session);
+        self.awake.list.put(subscriber) && old.is_none()
     }
 
-    fn take(&mut self, session: &Arc<Session>) {
-        self.awake.list.take(session);
-        self.asleep.list.take(session);
+    /// Removes; true if it was there.
+    fn take(&mut self, session: &Arc<Session>) -> bool {
+        let lists = [&mut self.awake.list, &mut self.asleep.list];
+        lists.into_iter().any(|list| list.take(session).is_some())
     }
 
     fn is_empty(&self) -> bool {
@@ -82,34 +83,35 @@ impl Members {
 }
 
 impl Shared {
-    /// Adds a member to the group `whole` over `filter`, or changes its options.
+    /// Adds a member to the group `whole` over `filter`, or changes its options; true if it is new.
     pub(super) fn subscribe(
         &self,
         whole: &TopicFilter,
         filter: &TopicFilter,
         subscriber: Subscriber,
-    ) {
+    ) -> bool {
         let mut trie = self.trie.write();
         let groups = &mut trie.leaf(filter.as_str()).0;
         let group = groups.entry(whole.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Release);
             Arc::default()
         });
-        group.0.lock().put(subscriber);
+        group.0.lock().put(subscriber)
     }
 
-    /// Takes a member out of its group.
+    /// Takes a member out of its group; true if it was there.
     pub(super) fn unsubscribe(
         &self,
         whole: &TopicFilter,
         filter: &TopicFilter,
         session: &Arc<Session>,
-    ) {
+    ) -> bool {
+        let mut taken = false;
         let mut trie = self.trie.write();
         let ended = trie.take(filter.as_str(), |groups| {
             let empty = groups.0.get(whole).is_some_and(|group| {
                 let mut members = group.0.lock();
-                members.take(session);
+                taken = members.take(session);
                 members.is_empty()
             });
             empty && groups.0.remove(whole).is_some()
@@ -117,6 +119,7 @@ impl Shared {
         if ended {
             self.count.fetch_sub(1, Ordering::Release);
         }
+        taken
     }
 
     /// The groups that a message goes to.

@@ -220,8 +220,13 @@ impl Session {
             let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
             owed.advance(&self.space.retained, outbound, takes);
         }
-        outbound.fill(fill, aliases, output);
-        !owed.is_empty() && outbound.owed() == 0
+        let drops = outbound.drops();
+        let sent = outbound.fill(fill, aliases, output);
+        self.space.traffic.add_drops(drops, outbound.drops());
+        let more = !owed.is_empty() && outbound.owed() == 0;
+        drop(state);
+        self.space.traffic.add_sent(sent);
+        more
     }
 
     /// Queues a routed message and wakes the connection.
@@ -274,9 +279,11 @@ impl Session {
         if let Some(objection) = objection(&state) {
             return objection;
         }
+        let drops = state.outbound.drops();
         let queued = state
             .outbound
             .route(limits, publication, qos, retain, matched);
+        self.space.traffic.add_drops(drops, state.outbound.drops());
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }
