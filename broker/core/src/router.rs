@@ -156,14 +156,16 @@ impl AppSpace {
         }
         if filter.is_wildcard() {
             let mut trie = self.wildcards.write();
-            if trie.take(filter.as_str(), |subscribers| subscribers.take(session)) {
+            if trie.take(filter.as_str(), |subscribers| {
+                subscribers.take(session).is_some()
+            }) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
                 self.census.subscription_went();
             }
             return;
         }
         if let Some(mut subscribers) = self.exact.get_mut(filter)
-            && subscribers.take(session)
+            && subscribers.take(session).is_some()
         {
             self.census.subscription_went();
         }
@@ -212,6 +214,13 @@ impl AppSpace {
             session.route(limits, &publication, qos.min(options.qos), retain, matched);
         }
         Ok(())
+    }
+
+    /// A session that has this subscription has a connection again.
+    pub(crate) fn wake(&self, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.wake(filter, &topics, session);
+        }
     }
 
     /// Hands messages of shared subscriptions, which a session is not to get any more, to others of

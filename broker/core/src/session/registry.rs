@@ -91,6 +91,10 @@ impl Registry {
                 previous_expiry = state.expiry_secs;
                 if goes_on {
                     give(&old, &mut state, true);
+                    // Its groups may have stopped to ask it.
+                    for filter in state.subscriptions.keys() {
+                        old.space.wake(filter, &old);
+                    }
                     drop(state);
                     (old, true, old_will)
                 } else {

@@ -111,7 +111,7 @@ impl State {
     }
 
     /// Whether a connection is there that is to go on.
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         let attachment = self.attachment.as_ref();
         attachment.is_some_and(|attachment| !attachment.signal.is_stopped())
     }
@@ -137,6 +137,22 @@ pub(crate) enum Offer {
     Room,
     /// Whoever is there. What its queue drops is counted.
     Any,
+}
+
+/// What a session said to an offer.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It lies in its queue, or was dropped there for want of room if the offer was for any.
+    Taken,
+    /// The session has no connection.
+    Away,
+    /// The session has no room.
+    Full,
+    /// A filter keeps it from the session.
+    Refused,
+    /// There is no such session any more.
+    Ended,
 }
 
 impl Session {
@@ -226,7 +242,7 @@ impl Session {
         let _ = self.offer(limits, publication, qos, retain, matched, Offer::Any);
     }
 
-    /// Queues a message if the offer is for this session. Whether it was.
+    /// Queues a message if the offer is for this session.
     pub(crate) fn offer(
         &self,
         limits: &LimitsConfig,
@@ -235,19 +251,33 @@ impl Session {
         retain: bool,
         matched: Option<Arc<Matched>>,
         offer: Offer,
-    ) -> bool {
+    ) -> Offered {
+        let objection = |state: &State| {
+            if state.ended {
+                return Some(Offered::Ended);
+            }
+            let away = match offer {
+                Offer::Connected => !state.is_connected(),
+                Offer::Room | Offer::Any => qos == Qos::AtMostOnce && state.attachment.is_none(),
+            };
+            if away {
+                return Some(Offered::Away);
+            }
+            let has_room = || state.outbound.has_room(limits, publication);
+            (offer != Offer::Any && !has_room()).then_some(Offered::Full)
+        };
+        // A filter is asked only about what would come here otherwise.
+        if offer != Offer::Any
+            && let Some(objection) = objection(&self.state())
+        {
+            return objection;
+        }
         if !self.takes(publication) {
-            return false;
+            return Offered::Refused;
         }
         let mut state = self.state();
-        if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return false;
-        }
-        if offer == Offer::Connected && !state.is_connected() {
-            return false;
-        }
-        if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
-            return false;
+        if let Some(objection) = objection(&state) {
+            return objection;
         }
         let drops = state.outbound.drops();
         let queued = state
@@ -261,6 +291,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
-        true
+        Offered::Taken
     }
 }
