@@ -58,12 +58,20 @@ impl Connection {
         let codes: Vec<_> = subscribe
             .filters
             .iter()
-            .map(|(filter, options)| {
+            .enumerate()
+            .map(|(at, (filter, options))| {
                 let answer = answers.get(&**filter).copied();
                 let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
                 // The QoS of an outlet is not the client's to choose.
                 let outlet = filter.starts_with('$') && !filter.starts_with(SHARE);
-                answer.map(|granted| if outlet { granted } else { options.qos })
+                let stands = last.get(&**filter) == Some(&at);
+                answer.map(|granted| {
+                    if outlet || stands {
+                        granted
+                    } else {
+                        options.qos
+                    }
+                })
             })
             .collect();
         self.codec.suback(
@@ -117,7 +125,10 @@ impl Connection {
             let may = hooks.may_subscribe(&info, &filter, asked.qos).await;
             may.map_err(|refused| self.not_granted(refused.reason()))?;
             let left = hooks.filter_subscribe(&info, &filter, asked).await;
-            let options = left.map_err(|reason| self.not_granted(reason))?;
+            let options = left.map_err(|why| match why.message {
+                Some(message) => (why.reason, message.into()),
+                None => self.not_granted(why.reason),
+            })?;
             let state = self.held();
             let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
             // A login, or a change of rules, that came while the hooks decided has authorized again

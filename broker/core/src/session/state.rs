@@ -201,7 +201,7 @@ impl Session {
         } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            let takes = |one: &_| self.takes(attachment.as_ref(), one);
             owed.advance(&self.space.retained, outbound, takes);
         }
         outbound.fill(fill, aliases, output);
@@ -231,9 +231,6 @@ impl Session {
         matched: Option<Arc<Matched>>,
         offer: Offer,
     ) -> bool {
-        if !self.takes(publication) {
-            return false;
-        }
         let mut state = self.state();
         if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
             return false;
@@ -243,6 +240,10 @@ impl Session {
         }
         if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
             return false;
+        }
+        if !self.takes(state.attachment.as_ref(), publication) {
+            // It was offered and declined: nobody else of a group gets it either.
+            return true;
         }
         let queued = state
             .outbound
