@@ -194,6 +194,33 @@ async fn a_deliver_filter_sees_each_recipient_once() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The one that was chosen is asked; its no is final.
+#[tokio::test]
+async fn a_deliver_filter_is_asked_once_for_a_shared_subscription() -> anyhow::Result<()> {
+    let (broker, bouncer) = bouncer().await?;
+    let mut one = client(&broker, Version::V5, "one").await;
+    let mut shunned = client(&broker, Version::V5, "shunned").await;
+    for member in [&mut one, &mut shunned] {
+        member.subscribe(&[("$share/group/d/#", 1)]).await?;
+    }
+    bouncer.calls();
+    let mut publisher = client(&broker, Version::V5, "publisher").await;
+    for _ in 0..8 {
+        publisher.publish_done("d/a", "x", 1, false).await?;
+    }
+    let calls = bouncer.calls();
+    assert_eq!(calls.len(), 8, "{calls:?}");
+    let kept = calls.iter().filter(|call| *call == "d/a to one").count();
+    assert!((1..8).contains(&kept), "{calls:?}");
+    for _ in 0..kept {
+        one.take("d/a").await?;
+    }
+    one.quiet().await?;
+    shunned.quiet().await?;
+    broker.stop().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_deliver_filter_sees_retained_messages() -> anyhow::Result<()> {
     let (broker, bouncer) = bouncer().await?;
