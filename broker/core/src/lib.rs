@@ -13,15 +13,19 @@ mod handle;
 mod http;
 mod kernel;
 mod listener;
+mod metrics;
 mod packet;
 mod plugins;
 mod router;
 mod session;
 mod sweeper;
+mod sys;
 mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
-pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
+pub use config::{
+    AdminToken, BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable,
+};
 pub use plugins::{
     ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
     NamespaceDescription, ObserverDescription, OutletDescription, ReloadError, ReloadOutcome,

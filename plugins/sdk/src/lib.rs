@@ -68,6 +68,7 @@ mod hooks;
 pub mod host;
 mod identity;
 mod message;
+mod metrics;
 mod observe;
 mod outlet;
 mod plugin;
@@ -78,6 +79,7 @@ mod session;
 mod tasks;
 
 pub use async_trait::async_trait;
+pub use axum;
 pub use bytes;
 pub use figment;
 pub use partyline_protocol as protocol;
@@ -107,6 +109,7 @@ pub use hooks::{
 };
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
+pub use metrics::{Counter, Gauge, Histogram, Meter};
 pub use observe::{CloseReason, DEFAULT_QUEUE, DropReason, Event, EventKind, EventKinds, Observer};
 pub use outlet::{Audience, Outlet};
 pub use plugin::{Health, Plugin, Reload};

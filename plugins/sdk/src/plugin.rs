@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::Router;
 use figment::Figment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,7 @@ pub enum Reload {
     RestartNeeded,
 }
 
-/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `run`, then on
+/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `routes` → `run`, then on
 /// shutdown cancels `run` and calls `stop`.
 #[async_trait]
 pub trait Plugin: Sized + Send + Sync + 'static {
@@ -61,6 +62,16 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
     /// Declares namespaces, commands, outlets, hooks and services. Called once, after `build`.
     fn register(self: &Arc<Self>, registrar: &mut Registrar);
+
+    /// Its HTTP routes, such as `/report`, which the broker serves at `/v1/plugins/{ID}/report`.
+    /// Called once, after `register`.
+    ///
+    /// They are for who runs the broker, like all under `/v1/plugins`: the host has authorized the
+    /// request. It bounds the body (`http.body_bytes`) and the time (`http.request_timeout`, then
+    /// 503), and answers a panic with 500.
+    fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+    }
 
     /// Long-running work, started once all plugins are registered.
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
@@ -92,6 +103,8 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 pub trait DynPlugin: Send + Sync + 'static {
     /// [`Plugin::register`].
     fn register(self: Arc<Self>, registrar: &mut Registrar);
+    /// [`Plugin::routes`].
+    fn routes(self: Arc<Self>) -> Router;
     /// [`Plugin::run`].
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()>;
     /// Reads its part of the configuration and finds it valid; the future hands it to
@@ -108,6 +121,10 @@ pub trait DynPlugin: Send + Sync + 'static {
 impl<P: Plugin> DynPlugin for P {
     fn register(self: Arc<Self>, registrar: &mut Registrar) {
         Plugin::register(&self, registrar);
+    }
+
+    fn routes(self: Arc<Self>) -> Router {
+        Plugin::routes(&self)
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {

@@ -7,7 +7,8 @@ use anyhow::Context;
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use partyline_broker::{
-    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome,
+    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome, StartError,
+    TlsConfig,
 };
 use partyline_plugin::database::Database;
 use partyline_plugin::host::PluginFactory;
@@ -221,6 +222,11 @@ impl TestBroker {
     pub async fn restart(self) -> anyhow::Result<Self> {
         self.broker.stop().await;
         self.recipe.start(self.folder).await
+    }
+
+    /// Reads the TLS listener's files again, be they others than before.
+    pub fn reload_certificate(&self, files: &TlsConfig) -> Result<bool, StartError> {
+        self.broker.reload_certificate(files)
     }
 
     /// Connects a client and expects to be let in.

@@ -26,7 +26,7 @@ pub use conformance::Conformance;
 #[doc(hidden)]
 pub use conformance::run;
 pub use http::{HttpClient, HttpReply};
-pub use partyline_broker::{BrokerConfig, ChainDescription, ReloadOutcome, TlsConfig};
+pub use partyline_broker::{AdminToken, BrokerConfig, ChainDescription, ReloadOutcome, TlsConfig};
 pub use raw::{
     ConnAck, ConnectOptions, ConnectionClosed, Packet, Properties, Property, Publish, RawClient,
     Version,

@@ -45,34 +45,35 @@ struct Members {
 }
 
 impl Shared {
-    /// Adds a member to the group `whole` over `filter`, or changes its options.
+    /// Adds a member to the group `whole` over `filter`, or changes its options; true if it is new.
     pub(super) fn subscribe(
         &self,
         whole: &TopicFilter,
         filter: &TopicFilter,
         subscriber: Subscriber,
-    ) {
+    ) -> bool {
         let mut trie = self.trie.write();
         let groups = &mut trie.leaf(filter.as_str()).0;
         let group = groups.entry(whole.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Release);
             Arc::default()
         });
-        group.0.lock().list.put(subscriber);
+        group.0.lock().list.put(subscriber)
     }
 
-    /// Takes a member out of its group.
+    /// Takes a member out of its group; true if it was there.
     pub(super) fn unsubscribe(
         &self,
         whole: &TopicFilter,
         filter: &TopicFilter,
         session: &Arc<Session>,
-    ) {
+    ) -> bool {
+        let mut taken = false;
         let mut trie = self.trie.write();
         let ended = trie.take(filter.as_str(), |groups| {
             let empty = groups.0.get(whole).is_some_and(|group| {
                 let list = &mut group.0.lock().list;
-                list.take(session);
+                taken = list.take(session);
                 list.is_empty()
             });
             empty && groups.0.remove(whole).is_some()
@@ -80,6 +81,7 @@ impl Shared {
         if ended {
             self.count.fetch_sub(1, Ordering::Release);
         }
+        taken
     }
 
     /// The groups that a message goes to.

@@ -74,6 +74,7 @@ impl Registry {
                 let session = fresh(commands.unwrap_or_default());
                 give(&session, &mut session.state(), false);
                 entry.insert(Arc::clone(&session));
+                session.space.census.session_came();
                 (session, false, None)
             }
             Entry::Occupied(mut entry) => {
@@ -98,6 +99,8 @@ impl Registry {
                     let session = fresh(Arc::clone(&old.commands));
                     give(&session, &mut session.state(), false);
                     entry.insert(Arc::clone(&session));
+                    old.space.census.session_went();
+                    session.space.census.session_came();
                     (session, false, old_will)
                 }
             }
@@ -116,6 +119,7 @@ impl Registry {
         let info = attachment.info.load();
         let connection = (Arc::clone(session), Arc::clone(attachment));
         self.connections.insert(attachment.id, connection);
+        session.space.census.connection_came();
         if let Some(user) = info.principal.username() {
             self.index_user(attachment.id, &info.device.app, user);
         }
@@ -211,13 +215,19 @@ impl Registry {
             let commands = Arc::clone(&session.commands);
             self.commands.insert(session.key.clone(), commands);
         }
-        self.devices
+        let removed = self
+            .devices
             .remove_if(&session.key, |_, current| Arc::ptr_eq(current, session));
+        if removed.is_some() {
+            session.space.census.session_went();
+        }
         session.close();
     }
 
     fn unindex(&self, attachment: &Attachment) {
-        self.connections.remove(&attachment.id);
+        if let Some((_, (session, _))) = self.connections.remove(&attachment.id) {
+            session.space.census.connection_went();
+        }
         let info = attachment.info.load();
         if let Some(user) = info.principal.username() {
             self.unindex_user(attachment.id, &info.device.app, user);

@@ -204,8 +204,13 @@ impl Session {
             let takes = |one: &_| self.takes(attachment.as_ref(), one);
             owed.advance(&self.space.retained, outbound, takes);
         }
-        outbound.fill(fill, aliases, output);
-        !owed.is_empty() && outbound.owed() == 0
+        let drops = outbound.drops();
+        let sent = outbound.fill(fill, aliases, output);
+        self.space.traffic.add_drops(drops, outbound.drops());
+        let more = !owed.is_empty() && outbound.owed() == 0;
+        drop(state);
+        self.space.traffic.add_sent(sent);
+        more
     }
 
     /// Queues a routed message and wakes the connection.
@@ -245,9 +250,11 @@ impl Session {
             // It was offered and declined: nobody else of a group gets it either.
             return true;
         }
+        let drops = state.outbound.drops();
         let queued = state
             .outbound
             .route(limits, publication, qos, retain, matched);
+        self.space.traffic.add_drops(drops, state.outbound.drops());
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }
