@@ -217,7 +217,7 @@ impl Session {
         } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            let takes = |one: &_| self.takes(attachment.as_ref(), one);
             owed.advance(&self.space.retained, outbound, takes);
         }
         let drops = outbound.drops();
@@ -266,18 +266,13 @@ impl Session {
             let has_room = || state.outbound.has_room(limits, publication);
             (offer != Offer::Any && !has_room()).then_some(Offered::Full)
         };
-        // A filter is asked only about what would come here otherwise.
-        if offer != Offer::Any
-            && let Some(objection) = objection(&self.state())
-        {
-            return objection;
-        }
-        if !self.takes(publication) {
-            return Offered::Refused;
-        }
         let mut state = self.state();
         if let Some(objection) = objection(&state) {
             return objection;
+        }
+        // A filter is asked only about what would come here otherwise.
+        if !self.takes(state.attachment.as_ref(), publication) {
+            return Offered::Refused;
         }
         let drops = state.outbound.drops();
         let queued = state
