@@ -58,12 +58,20 @@ impl Connection {
         let codes: Vec<_> = subscribe
             .filters
             .iter()
-            .map(|(filter, options)| {
+            .enumerate()
+            .map(|(at, (filter, options))| {
                 let answer = answers.get(&**filter).copied();
                 let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
                 // The QoS of an outlet is not the client's to choose.
                 let outlet = filter.starts_with('$') && !filter.starts_with(SHARE);
-                answer.map(|granted| if outlet { granted } else { options.qos })
+                let stands = last.get(&**filter) == Some(&at);
+                answer.map(|granted| {
+                    if outlet || stands {
+                        granted
+                    } else {
+                        options.qos
+                    }
+                })
             })
             .collect();
         self.codec.suback(
