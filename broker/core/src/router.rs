@@ -270,7 +270,11 @@ impl AppSpace {
     }
 
     /// The sessions that get a message: once each, at the highest QoS of their matching filters.
-    fn targets(&self, topic: &str, from: Option<&Arc<Session>>) -> SmallVec<[Subscriber; 4]> {
+    pub(crate) fn targets(
+        &self,
+        topic: &str,
+        from: Option<&Arc<Session>>,
+    ) -> SmallVec<[Subscriber; 4]> {
         let mut targets = SmallVec::new();
         let wanted = |subscriber: &Subscriber| {
             !(subscriber.options.no_local
