@@ -3,6 +3,8 @@
 //! It names no plugin. A binary picks the plugins, hands them to [`Broker::builder`] and starts it.
 
 mod access;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod broker;
 mod codec;
 mod config;

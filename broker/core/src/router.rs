@@ -184,14 +184,16 @@ impl AppSpace {
         }
         if filter.is_wildcard() {
             let mut trie = self.wildcards.write();
-            if trie.take(filter.as_str(), |subscribers| subscribers.take(session)) {
+            if trie.take(filter.as_str(), |subscribers| {
+                subscribers.take(session).is_some()
+            }) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
                 self.census.subscription_went();
             }
             return;
         }
         if let Some(mut subscribers) = self.exact.get_mut(filter)
-            && subscribers.take(session)
+            && subscribers.take(session).is_some()
         {
             self.census.subscription_went();
         }
@@ -262,6 +264,13 @@ impl AppSpace {
         Ok(ticket)
     }
 
+    /// A session that has this subscription has a connection again.
+    pub(crate) fn wake(&self, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.wake(filter, &topics, session);
+        }
+    }
+
     /// Hands messages of shared subscriptions, which a session is not to get any more, to others of
     /// their groups.
     pub(crate) fn dispatch_again(&self, orphans: Vec<Orphan>) {
@@ -312,7 +321,11 @@ impl AppSpace {
     }
 
     /// The sessions that get a message: once each, at the highest QoS of their matching filters.
-    fn targets(&self, topic: &str, from: Option<&Arc<Session>>) -> SmallVec<[Subscriber; 4]> {
+    pub(crate) fn targets(
+        &self,
+        topic: &str,
+        from: Option<&Arc<Session>>,
+    ) -> SmallVec<[Subscriber; 4]> {
         let mut targets = SmallVec::new();
         let wanted = |subscriber: &Subscriber| {
             !(subscriber.options.no_local

@@ -135,7 +135,7 @@ impl<P: Plugin> DynPlugin for P {
         self: Arc<Self>,
         figment: &Figment,
     ) -> Result<Reloading, Box<figment::Error>> {
-        let config = extract::<P>(figment)?;
+        let config = config_of::<P>(figment)?;
         Ok(Box::pin(
             async move { Plugin::reload(&*self, config).await },
         ))
@@ -171,10 +171,10 @@ impl PluginFactory {
         Self {
             id: P::ID,
             migrations: P::migrations(),
-            check: |figment| extract::<P>(figment).map(drop),
+            check: |figment| config_of::<P>(figment).map(drop),
             build: Box::new(|cx, figment| {
                 Box::pin(async move {
-                    let config = extract::<P>(&figment)?;
+                    let config = config_of::<P>(&figment)?;
                     let plugin: Arc<dyn DynPlugin> = Arc::new(P::build(cx, config).await?);
                     Ok(plugin)
                 })
@@ -203,8 +203,9 @@ impl std::fmt::Debug for PluginFactory {
     }
 }
 
-/// The plugin's table, or an empty one so that serde's defaults apply; found valid.
-fn extract<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
+/// The configuration of a plugin: its table, or an empty one so that serde's defaults apply; found
+/// valid.
+pub fn config_of<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
     let key = format!("plugins.{}", P::ID);
     let empty = figment::providers::Serialized::default(&key, figment::value::Dict::new());
     let config = Figment::from(empty)

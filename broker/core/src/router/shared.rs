@@ -14,7 +14,7 @@ use partyline_plugin::protocol::TopicFilter;
 use super::trie::{Leaf, Trie};
 use super::{Subscriber, Subscribers};
 use crate::config::LimitsConfig;
-use crate::session::{Offer, Publication, Session, Taken};
+use crate::session::{Offer, Offered, Publication, Session, Taken};
 
 /// The groups of one app.
 #[derive(Debug, Default)]
@@ -40,9 +40,47 @@ pub(super) struct Group(Mutex<Members>);
 
 #[derive(Debug, Default)]
 struct Members {
+    /// Those that had a connection when last seen.
+    awake: InTurn,
+    /// Those that had none, so that many of them cost nothing while others are there.
+    asleep: InTurn,
+}
+
+#[derive(Debug, Default)]
+struct InTurn {
     list: Subscribers,
     /// Whose turn it is.
     next: usize,
+}
+
+impl InTurn {
+    fn next(&mut self) -> Option<Subscriber> {
+        let at = self.next;
+        let (at, next) = match self.list.get(at) {
+            Some(next) => (at, next.clone()),
+            None => (0, self.list.get(0)?.clone()),
+        };
+        self.next = at + 1;
+        Some(next)
+    }
+}
+
+impl Members {
+    /// Adds or replaces a member, which is awake; true if it is new.
+    fn put(&mut self, subscriber: Subscriber) -> bool {
+        let old = self.asleep.list.take(&subscriber.session);
+        self.awake.list.put(subscriber) && old.is_none()
+    }
+
+    /// Removes; true if it was there.
+    fn take(&mut self, session: &Arc<Session>) -> bool {
+        let lists = [&mut self.awake.list, &mut self.asleep.list];
+        lists.into_iter().any(|list| list.take(session).is_some())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.awake.list.is_empty() && self.asleep.list.is_empty()
+    }
 }
 
 impl Shared {
@@ -59,7 +97,7 @@ impl Shared {
             self.count.fetch_add(1, Ordering::Release);
             Arc::default()
         });
-        group.0.lock().list.put(subscriber)
+        group.0.lock().put(subscriber)
     }
 
     /// Takes a member out of its group; true if it was there.
@@ -73,9 +111,9 @@ impl Shared {
         let mut trie = self.trie.write();
         let ended = trie.take(filter.as_str(), |groups| {
             let empty = groups.0.get(whole).is_some_and(|group| {
-                let list = &mut group.0.lock().list;
-                taken = list.take(session);
-                list.is_empty()
+                let mut members = group.0.lock();
+                taken = members.take(session);
+                members.is_empty()
             });
             empty && groups.0.remove(whole).is_some()
         });
@@ -93,6 +131,13 @@ impl Shared {
             trie.matching(topic, |groups| found.extend(groups.0.values().cloned()));
         }
         found
+    }
+
+    /// A member of the group has a connection again.
+    pub(super) fn wake(&self, whole: &TopicFilter, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Some(group) = self.group(whole, filter) {
+            group.wake(session);
+        }
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
@@ -125,39 +170,74 @@ impl Group {
             to.session
                 .offer(limits, publication, qos, retain, matched, offer)
         };
-        let next = self.next()?;
-        // Nearly always it takes it, and nobody else is looked at.
-        if let Some(taken) = offered(&next, Offer::Connected) {
+        // Nearly always the first of them takes it.
+        let awake = self.0.lock().awake.list.len();
+        for _ in 0..awake {
+            let next = self.0.lock().awake.next();
+            let Some(next) = next else { break };
+            match offered(&next, Offer::Connected) {
+                Offered::Taken(taken) => return Some(taken),
+                Offered::Away => self.lay_asleep(&next.session),
+                Offered::Full | Offered::Refused | Offered::Ended => {}
+            }
+        }
+        let next = self.0.lock().asleep.next();
+        if let Some(Offered::Taken(taken)) = next.map(|next| offered(&next, Offer::Room)) {
             return Some(taken);
         }
-        let members = self.in_turn();
-        [Offer::Connected, Offer::Room, Offer::Any]
-            .into_iter()
-            .find_map(|offer| members.iter().find_map(|member| offered(member, offer)))
+        let mut members = self.all();
+        let mut taken = None;
+        for offer in [Offer::Room, Offer::Any] {
+            members.retain(|member| {
+                let answer = if taken.is_some() {
+                    Offered::Full
+                } else {
+                    offered(member, offer)
+                };
+                if let Offered::Taken(by) = answer {
+                    taken = Some(by);
+                }
+                // Those are not asked twice.
+                !matches!(answer, Offered::Refused | Offered::Ended)
+            });
+        }
+        taken
     }
 
     /// Whether a message of this QoS may have to be stored for a member.
     pub(super) fn is_stored(&self, qos: Qos) -> bool {
-        self.in_turn().iter().any(|member| member.is_stored(qos))
+        self.all().iter().any(|member| member.is_stored(qos))
     }
 
-    fn next(&self) -> Option<Subscriber> {
+    fn lay_asleep(&self, session: &Arc<Session>) {
+        {
+            let mut members = self.0.lock();
+            let Some(member) = members.awake.list.take(session) else {
+                return;
+            };
+            members.asleep.list.put(member);
+        }
+        // A connection that came before this did not find it asleep.
+        if session.state().is_connected() {
+            self.wake(session);
+        }
+    }
+
+    fn wake(&self, session: &Arc<Session>) {
         let mut members = self.0.lock();
-        let at = members.next;
-        let (at, next) = match members.list.get(at) {
-            Some(next) => (at, next.clone()),
-            None => (0, members.list.get(0)?.clone()),
-        };
-        members.next = at + 1;
-        Some(next)
+        if let Some(member) = members.asleep.list.take(session) {
+            members.awake.list.put(member);
+        }
     }
 
-    /// All members, beginning with whose turn it is.
-    fn in_turn(&self) -> Vec<Subscriber> {
+    /// All members, those that are awake first.
+    fn all(&self) -> Vec<Subscriber> {
         let members = self.0.lock();
-        let mut all: Vec<Subscriber> = members.list.iter().cloned().collect();
-        let next = members.next.min(all.len());
-        all.rotate_left(next);
-        all
+        let lists = [&members.awake.list, &members.asleep.list];
+        lists
+            .into_iter()
+            .flat_map(Subscribers::iter)
+            .cloned()
+            .collect()
     }
 }

@@ -100,6 +100,10 @@ impl Registry {
                 let old_will = self.take_over(&mut state, goes_on);
                 if goes_on {
                     let previous = give(&old, &mut state, true);
+                    // Its groups may have stopped to ask it.
+                    for filter in state.subscriptions.keys() {
+                        old.space.wake(filter, &old);
+                    }
                     drop(state);
                     (old, Some(previous), old_will)
                 } else {

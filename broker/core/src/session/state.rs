@@ -159,7 +159,7 @@ impl State {
     }
 
     /// Whether a connection is there that is to go on.
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         let attachment = self.attachment.as_ref();
         attachment.is_some_and(|attachment| !attachment.signal.is_stopped())
     }
@@ -183,7 +183,7 @@ impl State {
 }
 
 /// A message was taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// Of its row, if the session is stored.
     pub(crate) ticket: Option<Ticket>,
@@ -198,6 +198,22 @@ pub(crate) enum Offer {
     Room,
     /// Whoever is there. What its queue drops is counted.
     Any,
+}
+
+/// What a session said to an offer.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It lies in its queue, or was dropped there for want of room if the offer was for any.
+    Taken(Taken),
+    /// The session has no connection.
+    Away,
+    /// The session has no room.
+    Full,
+    /// A filter keeps it from the session.
+    Refused,
+    /// There is no such session any more.
+    Ended,
 }
 
 impl Session {
@@ -345,7 +361,7 @@ impl Session {
         } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            let takes = |one: &_| self.takes(attachment.as_ref(), one);
             owed.advance(&self.space.retained, outbound, takes);
         }
         let drops = outbound.drops();
@@ -373,10 +389,13 @@ impl Session {
     ) -> Option<Ticket> {
         // Who is not there misses it.
         let taken = self.offer(limits, publication, qos, retain, matched, Offer::Any);
-        taken?.ticket
+        match taken {
+            Offered::Taken(taken) => taken.ticket,
+            _ => None,
+        }
     }
 
-    /// Queues a message if the offer is for this session; `None` if it is not.
+    /// Queues a message if the offer is for this session.
     pub(crate) fn offer(
         &self,
         limits: &LimitsConfig,
@@ -385,19 +404,28 @@ impl Session {
         retain: bool,
         matched: Option<Arc<Matched>>,
         offer: Offer,
-    ) -> Option<Taken> {
-        if !self.takes(publication) {
-            return None;
-        }
+    ) -> Offered {
+        let objection = |state: &State| {
+            if state.ended {
+                return Some(Offered::Ended);
+            }
+            let away = match offer {
+                Offer::Connected => !state.is_connected(),
+                Offer::Room | Offer::Any => qos == Qos::AtMostOnce && state.attachment.is_none(),
+            };
+            if away {
+                return Some(Offered::Away);
+            }
+            let has_room = || state.outbound.has_room(limits, publication);
+            (offer != Offer::Any && !has_room()).then_some(Offered::Full)
+        };
         let mut state = self.state();
-        if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return None;
+        if let Some(objection) = objection(&state) {
+            return objection;
         }
-        if offer == Offer::Connected && !state.is_connected() {
-            return None;
-        }
-        if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
-            return None;
+        // A filter is asked only about what would come here otherwise.
+        if !self.takes(state.attachment.as_ref(), publication) {
+            return Offered::Refused;
         }
         let drops = state.outbound.drops();
         let (queued, ticket) = state
@@ -411,6 +439,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
-        Some(Taken { ticket })
+        Offered::Taken(Taken { ticket })
     }
 }

@@ -255,7 +255,7 @@ impl Journal {
     pub(super) fn stored(&self, publication: &Publication) -> Option<Stored> {
         let (message, now) = (&publication.message, Instant::now());
         Some(Stored {
-            frame: publication.frame(true, message.qos, now)?,
+            frame: publication.frame(true, message.qos, now)?.into_owned(),
             qos: message.qos,
             retain: message.retain,
             expires_ms: publication.expires().map(|at| {

@@ -222,10 +222,13 @@ async fn problem_information_is_not_told_unasked(stage: Stage) -> Result<()> {
 /// Asks for much that a broker may refuse, and returns its answers: at least one acknowledgement of
 /// each kind but AUTH.
 pub(super) async fn provoke(bare: &mut Bare) -> Result<Vec<Raw>> {
-    let refusable: [&[u8]; 3] = [
+    // A broker that quotes the topic has much to say of the last.
+    let long = format!("$conformance/{}", "x".repeat(200));
+    let refusable: [&[u8]; 4] = [
         b"$conformance/topic",
         b"$SYS/conformance",
         b"$share/g/topic",
+        long.as_bytes(),
     ];
     let mut answers = Vec::new();
     for (id, topic) in (1..).zip(refusable) {
