@@ -107,15 +107,12 @@ impl Connection {
         let known = state.received.release(id);
         // Until that is on disk the client may not use the id again: the next message would be
         // taken for this one after a crash.
-        let ticket = state.outbound.rows().map(|rows| {
-            if known {
-                rows.release(id)
-            } else {
-                // It may have been released a moment ago.
-                self.kernel.journal.latest()
-            }
-        });
+        let rows = state.outbound.rows().filter(|_| known);
+        let mut ticket = rows.map(|rows| rows.release(id));
         drop(state);
+        if !known && self.pending.is_releasing(id) {
+            ticket = Some(self.kernel.journal.latest());
+        }
         let reason = if known {
             Reason::Success
         } else {

@@ -108,6 +108,11 @@ impl Pending {
         }
     }
 
+    /// Whether a PUBCOMP for this packet id waits for the disk.
+    pub(super) fn is_releasing(&self, id: u16) -> bool {
+        self.releases.iter().any(|release| release.id == id)
+    }
+
     /// A packet id that is free when the ticket's changes are on disk.
     pub(super) fn releasing(&mut self, id: u16, reason: Reason, ticket: Ticket) {
         let deadline = Instant::now() + self.timeout;

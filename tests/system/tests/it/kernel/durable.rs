@@ -238,12 +238,16 @@ async fn a_journal_that_is_full_refuses_messages() {
         filler.ping().await.unwrap();
         if filler
             .unasked()
-            .any(|packet| *packet == Packet::Ack(4, id, 0x97))
+            .any(|packet| matches!(packet, Packet::AckWith(4, of, 0x97, _) if *of == id))
         {
             break;
         }
+        assert!(
+            waiting.len() < 20,
+            "there is a bound, {:?}",
+            filler.unasked().collect::<Vec<_>>()
+        );
         waiting.push((filler, id));
-        assert!(waiting.len() < 20, "there is a bound");
     }
     for version in VERSIONS {
         let mut publisher = client(&broker, version, "publisher").await;
