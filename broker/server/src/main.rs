@@ -12,11 +12,16 @@ mod serve;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use mimalloc::MiMalloc;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, ConfigCommand, GlobalArgs, ServeArgs};
 use crate::config::Config;
 use crate::output::Output;
+
+/// A message takes and gives back a handful of small pieces, often on different threads.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let (global, command) = match Cli::read() {
