@@ -77,6 +77,7 @@ pub mod services;
 mod session;
 mod tasks;
 
+pub use anyhow;
 pub use async_trait::async_trait;
 pub use bytes;
 pub use figment;

@@ -9,12 +9,14 @@
 #![warn(missing_docs)]
 
 mod broker;
+mod open_door;
 mod raw;
 mod scratch;
 
 use std::time::Duration;
 
 pub use broker::{TestBroker, TestBrokerBuilder};
+pub use open_door::OpenDoor;
 pub use partyline_broker::{BrokerConfig, ChainDescription, ReloadOutcome, TlsConfig};
 pub use raw::{
     ConnAck, ConnectOptions, ConnectionClosed, Packet, Properties, Property, Publish, RawClient,
