@@ -11,10 +11,11 @@ use partyline_plugin::host::PluginFactory;
 use partyline_plugin::services::Services;
 use partyline_plugin::{Clock, Plugin};
 
-use crate::config::{BrokerConfig, Unusable};
+use crate::config::{BrokerConfig, TlsConfig, Unusable};
 use crate::kernel::Kernel;
 use crate::listener::Listeners;
 use crate::plugins::{ChainDescription, Host, HostError, ReloadError, ReloadOutcome};
+use crate::transport::Certificate;
 use crate::{http, sweeper};
 
 /// How long what is cut may take to let go.
@@ -104,17 +105,20 @@ impl Builder {
         let kernel = Arc::new(Kernel::new(self.config, self.clock));
         let mut host = Host::new(Arc::clone(&kernel), self.database, self.data_dir);
         host.build(self.plugins, &self.figment).await?;
+        let routes = http::routes(&kernel, &host)?;
         let listeners = Listeners::bind(&kernel).await?;
         let (http_listener, http_address) = http::bind(&kernel).await?;
         let addresses = listeners.addresses(http_address);
+        let certificate = listeners.certificate();
         host.run();
         sweeper::spawn(&kernel);
         listeners.accept(&kernel);
-        http::serve(&kernel, http_listener, host.health());
+        http::serve(&kernel, http_listener, routes);
         Ok(Broker {
             kernel,
             host,
             addresses,
+            certificate,
         })
     }
 }
@@ -125,6 +129,7 @@ pub struct Broker {
     kernel: Arc<Kernel>,
     host: Host,
     addresses: Addresses,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Broker {
@@ -155,6 +160,16 @@ impl Broker {
     /// What the plugins provide.
     pub fn services(&self) -> &Services {
         self.host.services()
+    }
+
+    /// Reads the TLS listener's files again, be they others than before. Handshakes from now on
+    /// use them, and open connections go on. If they cannot be used, the error names the file and
+    /// all stays as it was. False if there is no TLS listener.
+    pub fn reload_certificate(&self, files: &TlsConfig) -> Result<bool, StartError> {
+        let Some(certificate) = &self.certificate else {
+            return Ok(false);
+        };
+        certificate.replace(files).map(|()| true)
     }
 
     /// What packets meet, and how it fares.

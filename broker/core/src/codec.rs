@@ -10,6 +10,8 @@ use partyline_plugin::{ProtocolVersion, Qos};
 use rmqtt_codec::types::QoS;
 use rmqtt_codec::{v3, v5};
 
+use crate::metrics::Tally;
+
 pub(crate) use checks::check_response_topic;
 pub(crate) use encode::{Answer, answer_len, write_pubrel};
 pub(crate) use frame::FrameError;
@@ -23,6 +25,8 @@ pub(crate) struct Codec {
     max_packet: usize,
     /// The client's Maximum Packet Size.
     max_sent: Option<u32>,
+    /// Packets that were decoded and encoded since somebody last looked.
+    pub(crate) tally: Tally,
     /// Whether the client takes reason strings in any packet (MQTT 5 §3.1.2.11.7).
     wants_reasons: bool,
     inner: Inner,
@@ -44,6 +48,7 @@ impl Codec {
             version,
             max_packet,
             max_sent: None,
+            tally: Tally::default(),
             wants_reasons: true,
             inner,
         }

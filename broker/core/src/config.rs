@@ -8,7 +8,7 @@ mod mqtt;
 use serde::{Deserialize, Serialize};
 
 pub use check::Unusable;
-pub use http::HttpConfig;
+pub use http::{AdminToken, HttpConfig};
 pub use limits::LimitsConfig;
 pub use mqtt::{MqttConfig, TlsConfig};
 

@@ -137,7 +137,9 @@ impl Connection {
             if let Some(stop) = self.attachment.signal.stopped() {
                 return End::Stopped(stop);
             }
-            match self.handle_input().await {
+            let handled = self.handle_input().await;
+            self.add_up();
+            match handled {
                 Ok(Flow::Go) => {}
                 Ok(Flow::Disconnect {
                     publish_will,
@@ -160,6 +162,11 @@ impl Connection {
                 return end;
             }
         }
+    }
+
+    /// Adds what was counted to what the app has.
+    fn add_up(&mut self) {
+        self.session.space.traffic.add_tally(&mut self.codec.tally);
     }
 
     /// Whether the client's answers do not pile up. The last message that the queue brings may go
@@ -192,7 +199,7 @@ impl Connection {
         let (attachment, wire) = (&self.attachment, &mut self.wire);
         tokio::select! {
             moved = poll_fn(|cx| wire.poll(cx, transport, may_read)) => match moved {
-                Ok(Moved::Read | Moved::Written) => {}
+                Ok(Moved { read, written }) => self.session.space.traffic.add_bytes(read, written),
                 Err(_) => return Err(End::Closed),
             },
             () = attachment.signal.woken() => {}
@@ -239,6 +246,11 @@ impl Connection {
         }
         self.close_outlets().await;
         self.say_goodbye(&end);
+        self.add_up();
+        self.session
+            .space
+            .traffic
+            .add_bytes(0, self.wire.output.len());
         let goodbye = part(transport, &mut self.wire.output, &self.kernel.stopping);
         if tokio::time::timeout(flush_time, goodbye).await.is_err() {
             tracing::debug!(session.device = %self.session.key, "the client did not part in time");
@@ -256,7 +268,9 @@ impl Connection {
                 }
                 return Ok(());
             }
+            let written = self.wire.output.len();
             transport.write_all_buf(&mut self.wire.output).await?;
+            self.session.space.traffic.add_bytes(0, written);
         }
     }
 
@@ -283,12 +297,14 @@ impl Connection {
                 tracing::debug!(session.device = %device, "the connection was lost");
             }
             End::Error(error) => {
+                self.kernel.metrics.disconnects.count(error.reason);
                 tracing::info!(session.device = %device, reason = %error.reason, %error, "protocol error");
                 let message = Some(error.detail.as_str());
                 self.codec
                     .disconnect(error.reason, message, &mut self.wire.output);
             }
             End::Stopped(stop) => {
+                self.kernel.metrics.disconnects.count(stop.reason);
                 tracing::debug!(session.device = %device, reason = %stop.reason, "connection stopped");
                 if let Some(notice) = stop.notice.as_ref().filter(|_| !self.is_v5()) {
                     notice.write(Qos::AtMostOnce, 0, false, false, &mut self.wire.output);

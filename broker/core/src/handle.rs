@@ -38,9 +38,14 @@ impl Kernel {
         if !current {
             return Delivery::Gone;
         }
+        let drops = state.outbound.drops();
         let queued = state
             .outbound
             .deliver(&self.config.limits, frame, matched, guarantee);
+        session
+            .space
+            .traffic
+            .add_drops(drops, state.outbound.drops());
         drop(state);
         attachment.signal.wake();
         match queued {

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::BrokerConfig;
+use crate::metrics::Metrics;
 use crate::plugins::{ChainDescription, DeliverFilters, Events, HookTable};
 use crate::router::AppSpace;
 use crate::session::{Attachment, Registry, Session, Stop};
@@ -36,6 +37,7 @@ pub(crate) struct Kernel {
     sockets: DashMap<u64, Option<AbortHandle>>,
     next_socket: AtomicU64,
     pub(crate) open_connections: AtomicUsize,
+    pub(crate) metrics: Metrics,
     next_session: AtomicU64,
     /// How many apps were dropped.
     apps_dropped: AtomicU64,
@@ -59,6 +61,7 @@ impl Kernel {
             sockets: DashMap::new(),
             next_socket: AtomicU64::new(0),
             open_connections: AtomicUsize::new(0),
+            metrics: Metrics::default(),
             next_session: AtomicU64::new(1),
             apps_dropped: AtomicU64::new(0),
             access: AtomicU64::new(0),
@@ -89,6 +92,11 @@ impl Kernel {
         Arc::clone(&space)
     }
 
+    /// The topic spaces of all apps.
+    pub(crate) fn spaces(&self) -> Vec<Arc<AppSpace>> {
+        self.apps.iter().map(|space| Arc::clone(&space)).collect()
+    }
+
     /// Routes a plugin's message in its app. Returns when every target has it.
     pub(crate) async fn publish(
         &self,
@@ -115,8 +123,12 @@ impl Kernel {
     /// the space that is closed here, or its session is found here.
     pub(crate) fn drop_app(&self, app: &AppKey) {
         self.apps_dropped.fetch_add(1, Ordering::SeqCst);
-        if let Some((_, space)) = self.apps.remove(app) {
-            space.close();
+        {
+            let mut past = self.metrics.past.lock();
+            if let Some((_, space)) = self.apps.remove(app) {
+                space.close();
+                *past += space.traffic.totals();
+            }
         }
         for session in self.registry.sessions(Some(app)) {
             self.end_of_app(&session);

@@ -3,6 +3,8 @@
 //! It names no plugin. A binary picks the plugins, hands them to [`Broker::builder`] and starts it.
 
 mod access;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod broker;
 mod codec;
 mod config;
@@ -13,15 +15,19 @@ mod handle;
 mod http;
 mod kernel;
 mod listener;
+mod metrics;
 mod packet;
 mod plugins;
 mod router;
 mod session;
 mod sweeper;
+mod sys;
 mod transport;
 
 pub use broker::{Addresses, Broker, Builder, StartError};
-pub use config::{BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable};
+pub use config::{
+    AdminToken, BrokerConfig, HttpConfig, LimitsConfig, MqttConfig, TlsConfig, Unusable,
+};
 pub use plugins::{
     ChainDescription, CommandDescription, HookCounts, HookDescription, HostError, LatencyBucket,
     NamespaceDescription, ObserverDescription, OutletDescription, ReloadError, ReloadOutcome,

@@ -12,7 +12,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::broker::{Addresses, StartError};
 use crate::connection;
 use crate::kernel::Kernel;
-use crate::transport::{Transport, accept_websocket, acceptor};
+use crate::metrics::{ListenerKind, NoConnect};
+use crate::transport::{Certificate, Transport, accept_websocket};
 
 /// Pause after an accept that failed, which is mostly for want of file descriptors.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -28,6 +29,7 @@ enum Wrap {
 /// The bound MQTT listeners.
 pub(crate) struct Listeners {
     bound: Vec<(Wrap, TcpListener, SocketAddr)>,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Listeners {
@@ -37,12 +39,15 @@ impl Listeners {
             bind("mqtt", Wrap::Nothing, mqtt.listen).await?,
             bind("ws", Wrap::WebSocket, mqtt.ws_listen).await?,
         ];
+        let mut certificate = None;
         // The configuration was checked: an address comes with its certificate.
         if let Some((address, tls)) = mqtt.tls_listen.zip(mqtt.tls.as_ref()) {
-            let tls = acceptor(tls)?;
-            bound.push(bind("mqtts", Wrap::Tls(tls), address).await?);
+            let read = Certificate::read(tls)?;
+            let acceptor = read.acceptor(tls)?;
+            bound.push(bind("mqtts", Wrap::Tls(acceptor), address).await?);
+            certificate = Some(read);
         }
-        Ok(Self { bound })
+        Ok(Self { bound, certificate })
     }
 
     pub(crate) fn addresses(&self, http: SocketAddr) -> Addresses {
@@ -58,6 +63,11 @@ impl Listeners {
             ws: of(|wrap| matches!(wrap, Wrap::WebSocket)).unwrap_or(http),
             http,
         }
+    }
+
+    /// What the TLS listener uses, if there is one.
+    pub(crate) fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
     }
 
     /// Accepts until the broker stops.
@@ -100,7 +110,9 @@ async fn accept(kernel: Arc<Kernel>, wrap: Wrap, listener: TcpListener) {
 fn open(kernel: &Arc<Kernel>, wrap: &Wrap, stream: TcpStream, peer: SocketAddr) {
     let open = kernel.open_connections.fetch_add(1, Ordering::Relaxed);
     let slot = OpenConnection(Arc::clone(kernel));
+    kernel.metrics.accepted(wrap.kind());
     if open >= kernel.config.limits.connections {
+        kernel.metrics.no_connect(NoConnect::Limit);
         tracing::warn!(%peer, open, "the limit of connections is reached");
         return;
     }
@@ -117,21 +129,35 @@ fn open(kernel: &Arc<Kernel>, wrap: &Wrap, stream: TcpStream, peer: SocketAddr) 
             Some(Ok(Ok(transport))) => {
                 connection::serve(Arc::clone(kernel), transport, peer, deadline).await;
             }
-            Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "the handshake failed"),
-            Some(Err(_)) => tracing::debug!(%peer, "no handshake in time"),
+            Some(Ok(Err(error))) => {
+                kernel.metrics.no_connect(NoConnect::Handshake);
+                tracing::debug!(%peer, %error, "the handshake failed");
+            }
+            Some(Err(_)) => {
+                kernel.metrics.no_connect(NoConnect::Timeout);
+                tracing::debug!(%peer, "no handshake in time");
+            }
             None => tracing::debug!(%peer, "the broker stops"),
         }
     });
 }
 
 impl Wrap {
+    fn kind(&self) -> ListenerKind {
+        match self {
+            Self::Nothing => ListenerKind::Mqtt,
+            Self::Tls(_) => ListenerKind::Mqtts,
+            Self::WebSocket => ListenerKind::Ws,
+        }
+    }
+
     async fn apply(self, stream: TcpStream, kernel: &Kernel) -> std::io::Result<Transport> {
         Ok(match self {
             Self::Nothing => Box::new(stream),
             Self::Tls(acceptor) => Box::new(acceptor.accept(stream).await?),
             Self::WebSocket => {
                 let limit = kernel.config.limits.packet_bytes;
-                Box::new(accept_websocket(stream, limit).await?)
+                Box::new(accept_websocket(stream, limit, &kernel.config.mqtt).await?)
             }
         })
     }

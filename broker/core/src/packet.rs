@@ -35,6 +35,7 @@ pub(crate) enum Packet {
 }
 
 /// CONNECT. Its `Debug` leaves out password and user properties, which may hold secrets.
+#[expect(clippy::struct_excessive_bools, reason = "as the packet has them")]
 pub(crate) struct Connect {
     pub(crate) version: ProtocolVersion,
     pub(crate) clean_start: bool,

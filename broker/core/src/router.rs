@@ -22,9 +22,11 @@ use subscribers::Subscribers;
 use trie::{Leaf, Trie};
 
 use crate::config::LimitsConfig;
+use crate::metrics::{Census, Traffic};
 use crate::packet::SubscribeOptions;
 use crate::plugins::{DeliverFilters, Events};
 use crate::session::{Matched, Orphan, Publication, Session};
+use crate::sys::Load;
 
 /// Locks that the topics of retained messages share.
 const STRIPES: usize = 64;
@@ -47,6 +49,10 @@ pub(crate) struct AppSpace {
     shared: Shared,
     limits: LimitsConfig,
     pub(crate) retained: Retained,
+    pub(crate) traffic: Traffic,
+    pub(crate) census: Census,
+    /// For `$SYS`; nobody else needs it.
+    pub(crate) load: Mutex<Load>,
     /// The app is gone.
     closed: AtomicBool,
     /// Held from keeping a message to queueing it, so that subscribers get the retained messages of
@@ -68,6 +74,9 @@ impl AppSpace {
             shared: Shared::default(),
             limits: limits.clone(),
             retained: Retained::new(limits),
+            traffic: Traffic::default(),
+            census: Census::default(),
+            load: Mutex::default(),
             closed: AtomicBool::new(false),
             order: std::array::from_fn(|_| Mutex::new(())),
             places: Arc::new(Semaphore::new(places)),
@@ -118,35 +127,47 @@ impl AppSpace {
             options,
             matched: Matched::of(filter, options),
         };
-        if let Ok(Some((_, topics))) = filter.share() {
-            self.shared.subscribe(filter, &topics, subscriber);
+        let new = if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.subscribe(filter, &topics, subscriber)
         } else if filter.is_wildcard() {
-            if self.wildcards.write().leaf(filter.as_str()).put(subscriber) {
+            let new = self.wildcards.write().leaf(filter.as_str()).put(subscriber);
+            if new {
                 self.wildcard_count.fetch_add(1, Ordering::Release);
             }
+            new
         } else {
             self.exact
                 .entry(filter.clone())
                 .or_default()
-                .put(subscriber);
+                .put(subscriber)
+        };
+        if new {
+            self.census.subscription_came();
         }
     }
 
     /// Takes a subscription away.
     pub(crate) fn unsubscribe(&self, filter: &TopicFilter, session: &Arc<Session>) {
         if let Ok(Some((_, topics))) = filter.share() {
-            self.shared.unsubscribe(filter, &topics, session);
+            if self.shared.unsubscribe(filter, &topics, session) {
+                self.census.subscription_went();
+            }
             return;
         }
         if filter.is_wildcard() {
             let mut trie = self.wildcards.write();
-            if trie.take(filter.as_str(), |subscribers| subscribers.take(session)) {
+            if trie.take(filter.as_str(), |subscribers| {
+                subscribers.take(session).is_some()
+            }) {
                 self.wildcard_count.fetch_sub(1, Ordering::Release);
+                self.census.subscription_went();
             }
             return;
         }
-        if let Some(mut subscribers) = self.exact.get_mut(filter) {
-            subscribers.take(session);
+        if let Some(mut subscribers) = self.exact.get_mut(filter)
+            && subscribers.take(session).is_some()
+        {
+            self.census.subscription_went();
         }
         self.exact
             .remove_if(filter, |_, subscribers| subscribers.is_empty());
@@ -193,6 +214,13 @@ impl AppSpace {
             session.route(limits, &publication, qos.min(options.qos), retain, matched);
         }
         Ok(())
+    }
+
+    /// A session that has this subscription has a connection again.
+    pub(crate) fn wake(&self, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Ok(Some((_, topics))) = filter.share() {
+            self.shared.wake(filter, &topics, session);
+        }
     }
 
     /// Hands messages of shared subscriptions, which a session is not to get any more, to others of
@@ -242,7 +270,11 @@ impl AppSpace {
     }
 
     /// The sessions that get a message: once each, at the highest QoS of their matching filters.
-    fn targets(&self, topic: &str, from: Option<&Arc<Session>>) -> SmallVec<[Subscriber; 4]> {
+    pub(crate) fn targets(
+        &self,
+        topic: &str,
+        from: Option<&Arc<Session>>,
+    ) -> SmallVec<[Subscriber; 4]> {
         let mut targets = SmallVec::new();
         let wanted = |subscriber: &Subscriber| {
             !(subscriber.options.no_local

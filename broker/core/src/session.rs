@@ -24,4 +24,4 @@ pub(crate) use owed::Owed;
 pub(crate) use publication::Publication;
 pub(crate) use received::{Arrival, InWork, Slot};
 pub(crate) use registry::{Attached, Detach, Registry};
-pub(crate) use state::{Offer, Session, State, WillMessage};
+pub(crate) use state::{Offer, Offered, Session, State, WillMessage};

@@ -5,7 +5,7 @@ mod websocket;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(crate) use tls::acceptor;
+pub(crate) use tls::Certificate;
 pub(crate) use websocket::accept as accept_websocket;
 
 /// Any of them; boxed, so that the connection's code exists once.

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     };
     let output = Output::new(global.json);
     run(&global, command, output).unwrap_or_else(|error| {
+        if output::is_closed(&error) {
+            // As of a process that SIGPIPE ends: whoever read it has seen enough.
+            return ExitCode::from(141);
+        }
         output.print_error(&error);
         ExitCode::FAILURE
     })
@@ -46,7 +50,7 @@ fn run(global: &GlobalArgs, command: Command, output: Output) -> anyhow::Result<
         match command {
             Command::Serve(_) => {
                 logging::start(&config.log)?;
-                serve::serve(config, global, output).await
+                serve::serve(config, global, &flags, output).await
             }
             Command::App(command) => directory::app(command, &config, global, output)
                 .await

@@ -59,6 +59,13 @@ impl Output {
     }
 }
 
+/// Whether nobody reads what is printed, as after `| head`.
+pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
+    // Other pipes, such as the database's, break deeper down in the chain.
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// The chain of causes, each in one line, without those that the one before already tells.
 fn clauses(error: &anyhow::Error) -> Vec<String> {
     let mut clauses: Vec<String> = Vec::new();

@@ -2,6 +2,7 @@
 
 mod first_start;
 mod ready;
+mod reload;
 mod signals;
 
 use std::process::ExitCode;
@@ -14,31 +15,40 @@ use partyline_plugin::database::Database;
 use partyline_plugin::services::Accounts;
 use tokio::task::JoinSet;
 
-use crate::cli::GlobalArgs;
+use crate::cli::{GlobalArgs, ServeArgs};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::output::Output;
 use crate::{catalogue, directory};
-use signals::Signals;
+use reload::reload;
+use signals::{Asked, Signals};
 
-/// Runs until a signal asks for an end. A second signal does not wait for the first one's.
+/// Runs until a signal asks for an end; SIGHUP asks for the configuration to be read again. A
+/// second signal does not wait for the first one's end.
 pub(crate) async fn serve(
     config: Config,
     global: &GlobalArgs,
+    flags: &ServeArgs,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::install().context("cannot listen for signals")?;
     let data = DataDir::create(&global.data)?;
     let _locks = data.lock(&config.database_url)?;
+    let mut tls = config.broker.mqtt.tls.clone();
     let broker = tokio::select! {
         broker = start(config, &data, output) => broker?,
-        code = signals.next() => return Ok(code),
+        code = signals.stop() => return Ok(code),
     };
     ready::announce(broker.addresses(), output)?;
 
-    let _first = signals.next().await;
+    while signals.next().await == Asked::Reload {
+        tokio::select! {
+            () = reload(&broker, global, flags, &mut tls) => {}
+            _code = signals.stop() => break,
+        }
+    }
     tracing::info!("stopping; a second signal ends the process at once");
-    Ok(finish(broker.stop(), signals.next()).await)
+    Ok(finish(broker.stop(), signals.stop()).await)
 }
 
 /// Waits for the stop to end, or for a signal that does not want to.

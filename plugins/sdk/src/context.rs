@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::database::Database;
 use crate::services::Services;
-use crate::{BrokerHandle, Clock, Tasks};
+use crate::{BrokerHandle, Clock, Meter, Tasks};
 
 /// Everything a plugin can do, as handles. All are cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,6 +20,9 @@ pub struct PluginContext {
     pub services: Services,
     /// Background work.
     pub tasks: Tasks,
+    /// Figures for `/metrics`. The host puts the plugin's own here; one that is not replaced is
+    /// shown nowhere.
+    pub meter: Meter,
     /// The wall clock.
     pub clock: Clock,
     /// Where files may be kept.
@@ -45,6 +48,7 @@ impl PluginContext {
             database,
             services,
             tasks,
+            meter: Meter::new("unnamed"),
             clock,
             data_dir,
             connect_timeout,

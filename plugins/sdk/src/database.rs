@@ -12,7 +12,7 @@ mod write;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::Semaphore;
@@ -32,6 +32,8 @@ struct Inner {
     write_slots: Semaphore,
     /// Transactions of the queue that were committed.
     commits: AtomicU64,
+    /// Jobs that were submitted and are not done.
+    unfinished: AtomicUsize,
 }
 
 /// The pool that reads use.
@@ -57,6 +59,11 @@ impl Database {
     /// How many transactions the write queue has committed since the database was opened.
     pub fn commits(&self) -> u64 {
         self.0.commits.load(Ordering::Relaxed)
+    }
+
+    /// How many jobs of the write queue run or wait their turn.
+    pub fn unfinished_writes(&self) -> usize {
+        self.0.unfinished.load(Ordering::Relaxed)
     }
 
     /// Whether it answers.

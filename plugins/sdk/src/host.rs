@@ -6,7 +6,7 @@ mod declared;
 pub use crate::broker::Broker;
 pub use crate::cause::causing;
 pub use crate::command::{CommandFuture, CommandHandler};
-pub use crate::plugin::{DynPlugin, PluginFactory, Reloading};
+pub use crate::plugin::{DynPlugin, PluginFactory, Reloading, config_of};
 pub use crate::reentry::without_broker;
 pub use declared::{
     CommandEntry, Delegation, FilterEntry, HookEntry, Namespace, ObserverEntry, OutletEntry,

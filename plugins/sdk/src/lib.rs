@@ -68,6 +68,7 @@ mod hooks;
 pub mod host;
 mod identity;
 mod message;
+mod metrics;
 mod observe;
 mod outlet;
 mod plugin;
@@ -79,6 +80,7 @@ mod tasks;
 
 pub use anyhow;
 pub use async_trait::async_trait;
+pub use axum;
 pub use bytes;
 pub use figment;
 pub use partyline_protocol as protocol;
@@ -108,6 +110,7 @@ pub use hooks::{
 };
 pub use identity::{DeviceKey, Owner, Principal, ProtocolVersion, Role, UserLogin};
 pub use message::{Message, MessageProperties, Origin, Outgoing, Payload, Qos};
+pub use metrics::{Counter, Gauge, Histogram, Meter};
 pub use observe::{CloseReason, DEFAULT_QUEUE, DropReason, Event, EventKind, EventKinds, Observer};
 pub use outlet::{Audience, Outlet};
 pub use plugin::{Health, Plugin, Reload};

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::Router;
 use figment::Figment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,7 @@ pub enum Reload {
     RestartNeeded,
 }
 
-/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `run`, then on
+/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `routes` → `run`, then on
 /// shutdown cancels `run` and calls `stop`.
 #[async_trait]
 pub trait Plugin: Sized + Send + Sync + 'static {
@@ -61,6 +62,16 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
     /// Declares namespaces, commands, outlets, hooks and services. Called once, after `build`.
     fn register(self: &Arc<Self>, registrar: &mut Registrar);
+
+    /// Its HTTP routes, such as `/report`, which the broker serves at `/v1/plugins/{ID}/report`.
+    /// Called once, after `register`.
+    ///
+    /// They are for who runs the broker, like all under `/v1/plugins`: the host has authorized the
+    /// request. It bounds the body (`http.body_bytes`) and the time (`http.request_timeout`, then
+    /// 503), and answers a panic with 500.
+    fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+    }
 
     /// Long-running work, started once all plugins are registered.
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
@@ -92,6 +103,8 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 pub trait DynPlugin: Send + Sync + 'static {
     /// [`Plugin::register`].
     fn register(self: Arc<Self>, registrar: &mut Registrar);
+    /// [`Plugin::routes`].
+    fn routes(self: Arc<Self>) -> Router;
     /// [`Plugin::run`].
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()>;
     /// Reads its part of the configuration and finds it valid; the future hands it to
@@ -110,6 +123,10 @@ impl<P: Plugin> DynPlugin for P {
         Plugin::register(&self, registrar);
     }
 
+    fn routes(self: Arc<Self>) -> Router {
+        Plugin::routes(&self)
+    }
+
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         Plugin::run(self, stop).await
     }
@@ -118,7 +135,7 @@ impl<P: Plugin> DynPlugin for P {
         self: Arc<Self>,
         figment: &Figment,
     ) -> Result<Reloading, Box<figment::Error>> {
-        let config = extract::<P>(figment)?;
+        let config = config_of::<P>(figment)?;
         Ok(Box::pin(
             async move { Plugin::reload(&*self, config).await },
         ))
@@ -154,10 +171,10 @@ impl PluginFactory {
         Self {
             id: P::ID,
             migrations: P::migrations(),
-            check: |figment| extract::<P>(figment).map(drop),
+            check: |figment| config_of::<P>(figment).map(drop),
             build: Box::new(|cx, figment| {
                 Box::pin(async move {
-                    let config = extract::<P>(&figment)?;
+                    let config = config_of::<P>(&figment)?;
                     let plugin: Arc<dyn DynPlugin> = Arc::new(P::build(cx, config).await?);
                     Ok(plugin)
                 })
@@ -186,8 +203,9 @@ impl std::fmt::Debug for PluginFactory {
     }
 }
 
-/// The plugin's table, or an empty one so that serde's defaults apply; found valid.
-fn extract<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
+/// The configuration of a plugin: its table, or an empty one so that serde's defaults apply; found
+/// valid.
+pub fn config_of<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
     let key = format!("plugins.{}", P::ID);
     let empty = figment::providers::Serialized::default(&key, figment::value::Dict::new());
     let config = Figment::from(empty)

@@ -1,12 +1,14 @@
 //! A broker in the test's process.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use figment::Figment;
-use figment::providers::Serialized;
+use figment::providers::{Format, Serialized, Toml};
 use partyline_broker::{
-    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome,
+    Addresses, Broker, BrokerConfig, ChainDescription, ReloadError, ReloadOutcome, StartError,
+    TlsConfig,
 };
 use partyline_plugin::database::Database;
 use partyline_plugin::host::PluginFactory;
@@ -15,17 +17,23 @@ use partyline_plugin::{Clock, Plugin};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{ConnectOptions, RawClient};
+use crate::{ConnectOptions, HttpClient, RawClient};
 
 /// Collects what a test broker is made of.
 #[derive(Debug)]
 pub struct TestBrokerBuilder {
+    recipe: Recipe,
+    folder: Option<TempDir>,
+}
+
+/// What a broker is made of, for as many times as it is started.
+#[derive(Debug, Clone)]
+struct Recipe {
     config: BrokerConfig,
     figment: Figment,
-    plugins: Vec<PluginFactory>,
+    plugins: Vec<fn() -> PluginFactory>,
     clock: Clock,
     database_url: Option<String>,
-    folder: Option<TempDir>,
 }
 
 impl TestBrokerBuilder {
@@ -33,29 +41,46 @@ impl TestBrokerBuilder {
     #[must_use]
     pub fn plugin<P: Plugin>(mut self, config: Value) -> Self {
         let key = format!("plugins.{}", P::ID);
-        self.figment = self.figment.merge(Serialized::default(&key, config));
-        self.plugins.push(PluginFactory::of::<P>());
+        let figment = std::mem::take(&mut self.recipe.figment);
+        self.recipe.figment = figment.merge(Serialized::default(&key, config));
+        self.recipe.plugins.push(PluginFactory::of::<P>);
+        self
+    }
+
+    /// Adds a plugin whose configuration is in [`TestBrokerBuilder::toml`], or that needs none.
+    #[must_use]
+    pub fn plugin_from_toml<P: Plugin>(mut self) -> Self {
+        self.recipe.plugins.push(PluginFactory::of::<P>);
+        self
+    }
+
+    /// Adds `[plugins.*]` tables as an operator writes them. What is wrong with them is said at the
+    /// start.
+    #[must_use]
+    pub fn toml(mut self, tables: &str) -> Self {
+        let figment = std::mem::take(&mut self.recipe.figment);
+        self.recipe.figment = figment.merge(Toml::string(tables));
         self
     }
 
     /// Changes the kernel's configuration.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut BrokerConfig)) -> Self {
-        change(&mut self.config);
+        change(&mut self.recipe.config);
         self
     }
 
     /// Uses a clock that the test can move.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.recipe.clock = clock;
         self
     }
 
     /// Uses this database instead of SQLite in a temporary folder.
     #[must_use]
     pub fn database(mut self, url: impl Into<String>) -> Self {
-        self.database_url = Some(url.into());
+        self.recipe.database_url = Some(url.into());
         self
     }
 
@@ -72,22 +97,29 @@ impl TestBrokerBuilder {
             Some(folder) => folder,
             None => tempfile::tempdir().context("no temporary folder")?,
         };
-        let url = self
+        self.recipe.start(folder).await
+    }
+}
+
+impl Recipe {
+    async fn start(self, folder: TempDir) -> anyhow::Result<TestBroker> {
+        let made = self.clone();
+        let url = made
             .database_url
             .unwrap_or_else(|| sqlite_url(folder.path()));
         let database = Database::open(&url).await?;
         let mut builder =
-            Broker::builder(self.config, self.figment, database.clone(), folder.path())
-                .clock(self.clock.clone());
-        for plugin in self.plugins {
-            builder = builder.factory(plugin);
+            Broker::builder(made.config, made.figment, database.clone(), folder.path())
+                .clock(made.clock);
+        for plugin in made.plugins {
+            builder = builder.factory(plugin());
         }
         let broker = builder.start().await?;
         Ok(TestBroker {
             broker,
             folder,
             database,
-            clock: self.clock,
+            recipe: self,
         })
     }
 }
@@ -102,7 +134,7 @@ pub struct TestBroker {
     broker: Broker,
     folder: TempDir,
     database: Database,
-    clock: Clock,
+    recipe: Recipe,
 }
 
 impl TestBroker {
@@ -113,11 +145,13 @@ impl TestBroker {
         config.mqtt.ws_listen.set_port(0);
         config.http.listen.set_port(0);
         TestBrokerBuilder {
-            config,
-            figment: Figment::new(),
-            plugins: Vec::new(),
-            clock: Clock::default(),
-            database_url: None,
+            recipe: Recipe {
+                config,
+                figment: Figment::new(),
+                plugins: Vec::new(),
+                clock: Clock::default(),
+                database_url: None,
+            },
             folder: None,
         }
     }
@@ -154,7 +188,45 @@ impl TestBroker {
 
     /// The clock that the plugins use.
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        &self.recipe.clock
+    }
+
+    /// Moves the clock that the plugins use forward. Timers of the broker itself go on as before.
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.recipe.clock.advance_ms(by);
+    }
+
+    /// A client of its HTTP listener.
+    pub fn http(&self) -> HttpClient {
+        HttpClient::new(self.addresses().http)
+    }
+
+    /// What [`TestBroker::reload`] does with another configuration of one plugin.
+    pub async fn reload_with(
+        &self,
+        plugin: &str,
+        config: Value,
+    ) -> Result<Vec<(&'static str, ReloadOutcome)>, ReloadError> {
+        let key = format!("plugins.{plugin}");
+        let figment = self.recipe.figment.clone();
+        // In place of the table, not over it.
+        let mut tables: figment::value::Dict = figment.extract_inner("plugins").unwrap_or_default();
+        tables.remove(plugin);
+        let others = Figment::from(Serialized::default("plugins", tables));
+        let figment = others.merge(Serialized::default(&key, config));
+        self.broker.reload(&figment).await
+    }
+
+    /// Stops it and starts it again, on the same data and with the same plugins, on other ports.
+    pub async fn restart(self) -> anyhow::Result<Self> {
+        self.broker.stop().await;
+        self.recipe.start(self.folder).await
+    }
+
+    /// Reads the TLS listener's files again, be they others than before.
+    pub fn reload_certificate(&self, files: &TlsConfig) -> Result<bool, StartError> {
+        self.broker.reload_certificate(files)
     }
 
     /// Connects a client and expects to be let in.

@@ -11,9 +11,11 @@ use partyline_plugin::{
 };
 use serde_json::{Map, Value};
 
+use crate::TEST_APP;
+
 /// Lets everybody in as whom they say they are, whatever the password, and allows every plain topic.
 ///
-/// Without a user name, a client is a device of [`OpenDoor::APP`]; `alice` is a user of that app on
+/// Without a user name, a client is a device of [`TEST_APP`]; `alice` is a user of that app on
 /// the device of that client id, and `$service` the app's server. An app key or `{app key}/` in
 /// front names another app.
 ///
@@ -23,15 +25,12 @@ use serde_json::{Map, Value};
 pub struct OpenDoor;
 
 impl OpenDoor {
-    /// The key of the app of clients that name none.
-    pub const APP: &'static str = "0123456789abcdef01234567";
-
     fn admit(request: &ConnectRequest) -> Option<Admission> {
-        let name = request.username.as_deref().unwrap_or(Self::APP);
+        let name = request.username.as_deref().unwrap_or(TEST_APP);
         let (app, who) = match (name.split_once('/'), AppKey::parse(name)) {
             (Some((app, who)), _) => (AppKey::parse(app).ok()?, Some(who)),
             (None, Ok(app)) => (app, None),
-            (None, Err(_)) => (AppKey::parse(Self::APP).ok()?, Some(name)),
+            (None, Err(_)) => (AppKey::parse(TEST_APP).ok()?, Some(name)),
         };
         let (role, user) = match who {
             None => (Role::Device, None),

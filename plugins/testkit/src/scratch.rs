@@ -1,6 +1,7 @@
 //! A database of a test's own, on either backend.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
@@ -74,6 +75,11 @@ impl ScratchDatabase {
             resume_unwind(panic);
         }
         Ok(())
+    }
+
+    /// The folder of its file, if it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(TempDir::path)
     }
 
     /// Its URL.

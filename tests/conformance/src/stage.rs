@@ -117,6 +117,8 @@ impl Stage {
             from.publish_done(&topic, "marker", qos, false).await?;
             to.take(&topic).await.context("the marker")?;
         }
+        // Else it would hear the markers of others.
+        to.unsubscribe(&[&topic]).await?;
         to.ping().await?;
         let unasked: Vec<&Packet> = to.unasked().collect();
         ensure!(unasked.is_empty(), "came unasked: {unasked:?}");

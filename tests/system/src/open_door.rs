@@ -16,8 +16,9 @@ pub const APP: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
 /// Another app.
 pub const OTHER_APP: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
 
-/// The user name is the app key, [`APP`] if there is none; every plain topic is allowed but those
-/// under `secret/`, and under `members/` only to who is logged in.
+/// The user name is the app key, [`APP`] if there is none, of the app's server with `/$service`
+/// behind it. Every plain topic is allowed but those under `secret/`, and under `members/` only to
+/// who is logged in.
 #[derive(Debug)]
 pub struct OpenDoor;
 
@@ -47,18 +48,23 @@ impl Plugin for OpenDoor {
 impl Authenticate for OpenDoor {
     async fn authenticate(&self, request: &ConnectRequest) -> HookResult<AuthVerdict> {
         let refused = || AuthVerdict::Deny(ConnectRefusal::new(Reason::BadUserNameOrPassword));
-        let Ok(app) = AppKey::parse(request.username.as_deref().unwrap_or(APP)) else {
+        let name = request.username.as_deref().unwrap_or(APP);
+        let (app, role, owner) = match name.strip_suffix("/$service") {
+            Some(app) => (app, Role::Server, Owner::Server),
+            None => (name, Role::Device, Owner::Device),
+        };
+        let Ok(app) = AppKey::parse(app) else {
             return Ok(refused());
         };
         let client_id = request.client_id.clone();
         Ok(AuthVerdict::Allow(Box::new(Admission {
             device: DeviceKey {
                 app,
-                owner: Owner::Device,
+                owner,
                 client_id,
             },
             principal: Principal {
-                role: Role::Device,
+                role,
                 registration: None,
                 user: None,
             },

@@ -47,8 +47,12 @@ impl Codec {
         let mut packet = decoded
             .map_err(|error| malformed(&error))?
             .ok_or_else(incomplete)??;
-        if expires_at_once && let Packet::Publish(publish) = &mut packet {
-            lower_expiry(&mut publish.properties);
+        self.tally.packets_in += 1;
+        if let Packet::Publish(publish) = &mut packet {
+            self.tally.message_in(publish.qos);
+            if expires_at_once {
+                lower_expiry(&mut publish.properties);
+            }
         }
         Ok(Some(packet))
     }
@@ -235,50 +239,44 @@ fn from_v3(packet: v3::Packet) -> Result<Packet, FrameError> {
 fn from_v5(packet: v5::Packet) -> Result<Packet, FrameError> {
     Ok(match packet {
         v5::Packet::Publish(publish) => Packet::Publish(publish_in(*publish)?),
-        v5::Packet::PublishAck(ack) => Packet::PubAck {
-            id: ack.packet_id.get(),
-            reason: reason(ack.reason_code.into()),
-        },
-        v5::Packet::PublishReceived(ack) => Packet::PubRec {
-            id: ack.packet_id.get(),
-            reason: reason(ack.reason_code.into()),
-        },
-        v5::Packet::PublishRelease(ack) => Packet::PubRel {
-            id: ack.packet_id.get(),
-        },
-        v5::Packet::PublishComplete(ack) => Packet::PubComp {
-            id: ack.packet_id.get(),
-        },
-        v5::Packet::Subscribe(subscribe) => Packet::Subscribe(Subscribe {
-            id: subscribe.packet_id.get(),
-            filters: subscribe
-                .topic_filters
-                .into_iter()
-                .map(|(filter, options)| {
-                    let retain_handling = match options.retain_handling {
-                        WireRetainHandling::AtSubscribe => RetainHandling::Always,
-                        WireRetainHandling::AtSubscribeNew => RetainHandling::IfNew,
-                        WireRetainHandling::NoAtSubscribe => RetainHandling::Never,
-                    };
-                    let options = SubscribeOptions {
-                        qos: qos_in(options.qos),
-                        no_local: options.no_local,
-                        retain_as_published: options.retain_as_published,
-                        retain_handling,
-                        subscription_id: subscribe.id,
-                    };
-                    Ok((text(&filter)?, options))
-                })
-                .collect::<Result<_, _>>()?,
-        }),
-        v5::Packet::Unsubscribe(unsubscribe) => Packet::Unsubscribe(Unsubscribe {
-            id: unsubscribe.packet_id.get(),
-            filters: unsubscribe
-                .topic_filters
-                .iter()
-                .map(text)
-                .collect::<Result<_, _>>()?,
-        }),
+        v5::Packet::PublishAck(ack) => {
+            check_strings(ack.reason_string.as_ref(), &ack.properties)?;
+            Packet::PubAck {
+                id: ack.packet_id.get(),
+                reason: reason(ack.reason_code.into()),
+            }
+        }
+        v5::Packet::PublishReceived(ack) => {
+            check_strings(ack.reason_string.as_ref(), &ack.properties)?;
+            Packet::PubRec {
+                id: ack.packet_id.get(),
+                reason: reason(ack.reason_code.into()),
+            }
+        }
+        v5::Packet::PublishRelease(ack) => {
+            check_strings(ack.reason_string.as_ref(), &ack.properties)?;
+            Packet::PubRel {
+                id: ack.packet_id.get(),
+            }
+        }
+        v5::Packet::PublishComplete(ack) => {
+            check_strings(ack.reason_string.as_ref(), &ack.properties)?;
+            Packet::PubComp {
+                id: ack.packet_id.get(),
+            }
+        }
+        v5::Packet::Subscribe(subscribe) => Packet::Subscribe(subscribe_v5(subscribe)?),
+        v5::Packet::Unsubscribe(unsubscribe) => {
+            check_strings(None, &unsubscribe.user_properties)?;
+            Packet::Unsubscribe(Unsubscribe {
+                id: unsubscribe.packet_id.get(),
+                filters: unsubscribe
+                    .topic_filters
+                    .iter()
+                    .map(text)
+                    .collect::<Result<_, _>>()?,
+            })
+        }
         v5::Packet::PingRequest => Packet::PingReq,
         v5::Packet::Disconnect(disconnect) => Packet::Disconnect(Disconnect {
             // MQTT 5 §3.1.2.5: only a normal disconnection takes the will away.
@@ -291,6 +289,31 @@ fn from_v5(packet: v5::Packet) -> Result<Packet, FrameError> {
         | v5::Packet::SubscribeAck(_)
         | v5::Packet::UnsubscribeAck(_)
         | v5::Packet::PingResponse => Packet::Unexpected("a packet that only servers send"),
+    })
+}
+
+fn subscribe_v5(subscribe: v5::Subscribe) -> Result<Subscribe, FrameError> {
+    check_strings(None, &subscribe.user_properties)?;
+    let filters = { subscribe.topic_filters.into_iter() }
+        .map(|(filter, options)| {
+            let retain_handling = match options.retain_handling {
+                WireRetainHandling::AtSubscribe => RetainHandling::Always,
+                WireRetainHandling::AtSubscribeNew => RetainHandling::IfNew,
+                WireRetainHandling::NoAtSubscribe => RetainHandling::Never,
+            };
+            let options = SubscribeOptions {
+                qos: qos_in(options.qos),
+                no_local: options.no_local,
+                retain_as_published: options.retain_as_published,
+                retain_handling,
+                subscription_id: subscribe.id,
+            };
+            Ok((text(&filter)?, options))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Subscribe {
+        id: subscribe.packet_id.get(),
+        filters,
     })
 }
 
@@ -416,11 +439,25 @@ fn own(bytes: &Bytes) -> Bytes {
 /// Copied, so that nothing kept pins the read buffer. The library checks that it is UTF-8, and
 /// leaves U+0000 to us ([MQTT-1.5.4-2], [MQTT-1.5.3-2] of 3.1.1).
 fn text(text: &ByteString) -> Result<Box<str>, FrameError> {
+    check_text(text)?;
+    Ok(Box::from(&**text))
+}
+
+fn check_text(text: &ByteString) -> Result<(), FrameError> {
     if text.contains('\0') {
         let detail = "a string with U+0000";
         return Err(FrameError::new(Reason::MalformedPacket, detail));
     }
-    Ok(Box::from(&**text))
+    Ok(())
+}
+
+/// The strings of a packet that nobody reads must be strings all the same.
+fn check_strings(
+    reason: Option<&ByteString>,
+    properties: &[(ByteString, ByteString)],
+) -> Result<(), FrameError> {
+    let pairs = properties.iter().flat_map(|(key, value)| [key, value]);
+    reason.into_iter().chain(pairs).try_for_each(check_text)
 }
 
 /// User properties.

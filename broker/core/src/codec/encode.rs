@@ -26,6 +26,7 @@ pub(crate) enum Answer {
 
 impl Codec {
     pub(crate) fn connack(&mut self, connack: ConnAck, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(_) => self.connack_v3(
                 v3::ConnectAckReason::ConnectionAccepted,
@@ -63,6 +64,7 @@ impl Codec {
 
     /// A CONNACK that refuses. 3.1 and 3.1.1 have five codes, of which the nearest is sent.
     pub(crate) fn refuse(&mut self, reason: Reason, message: Option<&str>, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         if self.version == ProtocolVersion::V5 {
             let reason_code = v5::ConnectAckReason::try_from(reason.code())
                 .unwrap_or(v5::ConnectAckReason::UnspecifiedError);
@@ -125,6 +127,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 let packet = match answer {
@@ -175,6 +178,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         if let Inner::V3(codec) = &mut self.inner {
             let status = granted
                 .iter()
@@ -217,6 +221,7 @@ impl Codec {
         let Some(packet_id) = NonZeroU16::new(id) else {
             return;
         };
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => {
                 put(codec.encode(v3::Packet::UnsubscribeAck { packet_id }, output));
@@ -242,6 +247,7 @@ impl Codec {
     }
 
     pub(crate) fn pingresp(&mut self, output: &mut BytesMut) {
+        self.tally.packets_out += 1;
         match &mut self.inner {
             Inner::V3(codec) => put(codec.encode(v3::Packet::PingResponse, output)),
             Inner::V5(codec) => put(codec.encode(v5::Packet::PingResponse, output)),
@@ -255,6 +261,7 @@ impl Codec {
         message: Option<&str>,
         output: &mut BytesMut,
     ) {
+        self.tally.packets_out += u32::from(self.version == ProtocolVersion::V5);
         let mut packet = v5::Disconnect {
             reason_code: v5::DisconnectReasonCode::try_from(reason.code())
                 .unwrap_or(v5::DisconnectReasonCode::UnspecifiedError),
@@ -268,14 +275,19 @@ impl Codec {
         }
     }
 
-    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large.
+    /// Encodes for MQTT 5. False, and nothing is written, if the client takes no packet so large, or
+    /// there is none.
     fn put_fitting(&mut self, packet: v5::Packet, output: &mut BytesMut) -> bool {
         let Inner::V5(codec) = &mut self.inner else {
             return true;
         };
         let start = output.len();
-        put(codec.encode(packet, output));
-        let fits = self.fits(output.len() - start);
+        let encoded = codec.encode(packet, output);
+        if let Err(error) = &encoded {
+            // A reason that quotes a long topic may be longer than a string can be.
+            tracing::debug!(%error, "a packet could not be encoded");
+        }
+        let fits = encoded.is_ok() && self.fits(output.len() - start);
         if !fits {
             output.truncate(start);
         }

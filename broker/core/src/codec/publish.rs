@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use partyline_plugin::{MessageProperties, Payload, Qos};
 use rmqtt_codec::types::Publish as WirePublish;
-use rmqtt_codec::{v3, v5};
+use rmqtt_codec::v5;
 use tokio_util::codec::Encoder;
 
 use super::qos_out;
@@ -199,6 +199,9 @@ pub(crate) fn encode_publish(
     expiry_secs: Option<u32>,
 ) -> Option<Frame> {
     let payload = payload.into();
+    if !v5 || properties.is_none() && expiry_secs.is_none() {
+        return plain_frame(v5, topic, payload, with_id);
+    }
     let qos = if with_id {
         Qos::AtLeastOnce
     } else {
@@ -212,18 +215,14 @@ pub(crate) fn encode_publish(
         packet_id: with_id.then_some(NonZeroU16::MAX),
         // Left out and only counted, so that encodings share it.
         payload: Bytes::new(),
-        properties: v5.then(|| {
+        properties: Some({
             let mut wire = properties.map_or_else(Default::default, properties_out);
             wire.message_expiry_interval = expiry_secs.and_then(NonZeroU32::new);
             wire
         }),
     });
     let mut bytes = BytesMut::new();
-    let encoded = if v5 {
-        v5::Codec::new(0, 0).encode(v5::Packet::Publish(packet), &mut bytes)
-    } else {
-        v3::Codec::new(0).encode(v3::Packet::Publish(packet), &mut bytes)
-    };
+    let encoded = v5::Codec::new(0, 0).encode(v5::Packet::Publish(packet), &mut bytes);
     if let Err(error) = encoded {
         tracing::error!(%error, "a message could not be encoded");
         return None;
@@ -244,6 +243,37 @@ pub(crate) fn encode_publish(
         head: head.freeze(),
         body: payload.body,
         topic_at,
+        with_id,
+        v5,
+    })
+}
+
+/// A packet without any property, which most are: written at once, into one allocation.
+fn plain_frame(v5: bool, topic: &str, payload: Payload, with_id: bool) -> Option<Frame> {
+    let topic_len = u16::try_from(topic.len()).ok()?;
+    let fields = 2 + topic.len() + 2 * usize::from(with_id) + usize::from(v5);
+    let length = fields + payload.len();
+    if length > LONGEST {
+        tracing::error!(length, "a message is too long for a packet");
+        return None;
+    }
+    let topic_at = 1 + length_len(length);
+    let mut head = BytesMut::with_capacity(topic_at + fields + payload.head.len());
+    head.put_u8(0x30);
+    put_length(length, &mut head);
+    head.put_u16(topic_len);
+    head.extend_from_slice(topic.as_bytes());
+    if with_id {
+        head.put_u16(u16::MAX);
+    }
+    if v5 {
+        head.put_u8(0);
+    }
+    head.extend_from_slice(&payload.head);
+    Some(Frame {
+        head: head.freeze(),
+        body: payload.body,
+        topic_at: u8::try_from(topic_at).ok()?,
         with_id,
         v5,
     })

@@ -3,6 +3,7 @@
 use partyline_plugin::protocol::TopicName;
 
 use super::BrokerConfig;
+use super::mqtt::is_origin;
 
 /// Room for a CONNECT with names and a password.
 const LEAST_PACKET_BYTES: u32 = 512;
@@ -52,6 +53,14 @@ pub enum Unusable {
         /// The other one's value.
         bound: u64,
     },
+    /// It is not what it must be.
+    #[error("{problem}")]
+    Malformed {
+        /// Which.
+        key: &'static str,
+        /// What it must be.
+        problem: &'static str,
+    },
     /// It must be a topic name of the app's own.
     #[error("must be a topic without wildcards that does not begin with $")]
     NoPlainTopic {
@@ -76,6 +85,7 @@ impl Unusable {
             | Self::TooSmall { key, .. }
             | Self::TooLarge { key, .. }
             | Self::Below { key, .. }
+            | Self::Malformed { key, .. }
             | Self::NoPlainTopic { key }
             | Self::Needs { key, .. } => key,
         }
@@ -95,6 +105,7 @@ impl BrokerConfig {
             ("limits.topic_bytes", limits.topic_bytes),
             ("limits.topic_levels", limits.topic_levels),
             ("limits.connections", limits.connections),
+            ("http.request_timeout", self.http.request_timeout.into()),
         ] {
             if value == 0 {
                 return Err(Unusable::Zero { key });
@@ -133,6 +144,19 @@ impl BrokerConfig {
                     bound,
                 });
             }
+        }
+        let token = self.http.admin_token.as_ref();
+        if token.is_some_and(|token| !token.is_usable()) {
+            return Err(Unusable::Malformed {
+                key: "http.admin_token",
+                problem: "must have at least 16 characters, all of them visible ASCII",
+            });
+        }
+        if !mqtt.ws_origins.iter().all(|origin| is_origin(origin)) {
+            return Err(Unusable::Malformed {
+                key: "mqtt.ws_origins",
+                problem: "each must be as a browser says it, such as https://app.example, or *",
+            });
         }
         if let Some(topic) = &mqtt.response_information {
             let topic = TopicName::parse(topic, &limits.topic());

@@ -72,7 +72,12 @@ impl Connection {
         let first = std::future::poll_fn(|cx| Poll::Ready(running.as_mut().poll(cx))).await;
         if let Poll::Ready(result) = first {
             let result = done(result);
-            write_reply(&self.codec, &reply, result.payload, &mut self.wire.output);
+            write_reply(
+                &mut self.codec,
+                &reply,
+                result.payload,
+                &mut self.wire.output,
+            );
             self.finish_publish(receipt, result.reason);
             return;
         }
@@ -83,8 +88,10 @@ impl Connection {
         let attachment = Arc::clone(&self.attachment);
         let version = self.codec.version();
         // In a task of its own: it is finished even if its connection is not there any more.
+        let kernel = Arc::clone(&self.kernel);
         self.kernel.connections.spawn(async move {
             let result = done(running.await);
+            kernel.metrics.publishes_refused.count(result.reason);
             // Before the client can hear of it and send the next.
             drop(running_now);
             if let Some(work) = work {
@@ -105,7 +112,7 @@ impl Connection {
         error: &RequestError,
     ) {
         let refusal = CommandReply::refusal(&message.payload, error);
-        write_reply(&self.codec, to, refusal.payload, &mut self.wire.output);
+        write_reply(&mut self.codec, to, refusal.payload, &mut self.wire.output);
         self.finish_publish(receipt, refusal.reason);
     }
 

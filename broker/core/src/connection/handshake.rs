@@ -6,13 +6,13 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use partyline_plugin::{
     CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason,
 };
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use self::decision::{Admitted, Greeting, Terms, decide};
 use super::aliases::TopicAliases;
@@ -21,6 +21,7 @@ use super::wire::{Wire, part, poll_read};
 use super::{Connection, FLUSH_TIME, QUEUE_WATER};
 use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
+use crate::metrics::NoConnect;
 use crate::packet::{ConnAck, Connect};
 use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Session};
 use crate::sweeper::coarse_secs;
@@ -33,25 +34,40 @@ pub(super) async fn accept(
     peer: SocketAddr,
     deadline: Instant,
 ) -> Option<Connection> {
+    let mut input = BytesMut::new();
+    let mut read = 0;
     let deciding = timeout_at(deadline, async {
-        let mut input = BytesMut::new();
-        let (codec, mut connect) = read_connect(kernel, transport, &mut input).await?;
+        let connect = read_connect(kernel, transport, &mut input, &mut read).await;
+        let (codec, mut connect) = connect?;
         let decided = decide(kernel, &mut connect, peer).await;
-        Some((input, codec, connect, decided))
+        Some((codec, connect, decided))
     });
     // Who has no session yet is not worth waiting for when the broker stops.
     let Ok(decided) = kernel.stopping.run_until_cancelled(deciding).await? else {
+        kernel.metrics.no_connect(NoConnect::Timeout);
+        kernel.metrics.strangers.add_bytes(read, 0);
         tracing::debug!(%peer, "no CONNECT in time");
         return None;
     };
-    let (input, codec, connect, decided) = decided?;
+    let Some((mut codec, connect, decided)) = decided else {
+        kernel.metrics.strangers.add_bytes(read, 0);
+        return None;
+    };
     let joined = match decided {
         // No time limit from here on: a session must not be left with half a connection.
         Ok(admitted) => join(kernel, &connect, admitted).await,
         Err(refusal) => Err(refusal),
     };
     match joined {
-        Ok(joined) => Some(admit(kernel, codec, &connect, joined, input)),
+        Ok(joined) => {
+            let traffic = &joined.session.space.traffic;
+            traffic.connected();
+            traffic.add_bytes(read, 0);
+            codec.tally.packets_in += 1;
+            let limit = Duration::from_secs(kernel.config.mqtt.connect_timeout.into());
+            kernel.metrics.connected(deadline - limit);
+            Some(admit(kernel, codec, &connect, joined, input))
+        }
         Err(refusal) => {
             let client_id = &*connect.client_id;
             let (reason, message) = (refusal.reason, refusal.message.as_deref());
@@ -60,7 +76,9 @@ pub(super) async fn accept(
                 Event::auth_failed(client_id.into(), peer, connect.version, reason)
             });
             let with_message = connect.request_problem_information;
-            refuse(&kernel.stopping, transport, codec, &refusal, with_message).await;
+            codec.tally.packets_in += 1;
+            kernel.metrics.strangers.add_bytes(read, 0);
+            refuse(kernel, transport, codec, &refusal, with_message).await;
             None
         }
     }
@@ -70,6 +88,7 @@ async fn read_connect(
     kernel: &Kernel,
     transport: &mut Transport,
     input: &mut BytesMut,
+    read: &mut usize,
 ) -> Option<(Codec, Connect)> {
     let max = kernel.config.limits.packet_bytes as usize;
     loop {
@@ -80,27 +99,25 @@ async fn read_connect(
                 tracing::info!(%error, "no valid CONNECT");
                 if let Some(version) = version {
                     let refusal = ConnectRefusal::because(error.reason, error.detail);
-                    refuse(
-                        &kernel.stopping,
-                        transport,
-                        Codec::new(version, max),
-                        &refusal,
-                        true,
-                    )
-                    .await;
+                    refuse(kernel, transport, Codec::new(version, max), &refusal, true).await;
+                } else {
+                    kernel.metrics.no_connect(NoConnect::Garbled);
                 }
                 return None;
             }
         }
         match poll_fn(|cx| poll_read(cx, Pin::new(&mut *transport), input)).await {
-            Ok(0) | Err(_) => return None,
-            Ok(_) => {}
+            Ok(0) | Err(_) => {
+                kernel.metrics.no_connect(NoConnect::Garbled);
+                return None;
+            }
+            Ok(count) => *read += count,
         }
     }
 }
 
 async fn refuse(
-    stopping: &CancellationToken,
+    kernel: &Kernel,
     transport: &mut Transport,
     mut codec: Codec,
     refusal: &ConnectRefusal,
@@ -109,7 +126,10 @@ async fn refuse(
     let mut output = BytesMut::new();
     let message = refusal.message.as_deref().filter(|_| with_message);
     codec.refuse(refusal.reason, message, &mut output);
-    let answer = part(transport, &mut output, stopping);
+    kernel.metrics.connects_refused.count(refusal.reason);
+    kernel.metrics.strangers.add_tally(&mut codec.tally);
+    kernel.metrics.strangers.add_bytes(0, output.len());
+    let answer = part(transport, &mut output, &kernel.stopping);
     // A peer that does not take its refusal is closed without it.
     let _ = tokio::time::timeout(FLUSH_TIME, answer).await;
 }
@@ -220,6 +240,7 @@ fn admit(
         let frame = encode_publish(v5, topic, payload.freeze(), false, None, None);
         if let Some(frame) = frame.filter(|frame| codec.fits(frame.len())) {
             frame.write(Qos::AtMostOnce, 0, false, false, &mut wire.output);
+            codec.tally.replies_out += 1;
         }
     }
     let (per_second, burst) = (limits.commands_per_second, limits.command_burst);

@@ -122,12 +122,13 @@ impl Pending {
 /// A reply goes at QoS 0: it needs no subscription, and on one ordered connection it can only be
 /// lost together with the acknowledgement that follows it. One that is too large for the client is
 /// left out, as MQTT 5 has it; the acknowledgement still says how the command ended.
-pub(super) fn write_reply(codec: &Codec, to: &ReplyTo, payload: Bytes, output: &mut BytesMut) {
+pub(super) fn write_reply(codec: &mut Codec, to: &ReplyTo, payload: Bytes, output: &mut BytesMut) {
     let v5 = codec.version() == ProtocolVersion::V5;
     let mut properties = MessageProperties::default();
     properties.correlation_data.clone_from(&to.correlation);
     let frame = encode_publish(v5, &to.topic, payload, false, Some(&properties), None);
     if let Some(frame) = frame.filter(|frame| codec.fits(frame.len())) {
         frame.write(Qos::AtMostOnce, 0, false, false, output);
+        codec.tally.replies_out += 1;
     }
 }

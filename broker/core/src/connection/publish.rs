@@ -128,6 +128,7 @@ impl Connection {
     /// Queues the acknowledgement and, at QoS 2, remembers that the message is done.
     pub(super) fn finish_publish(&mut self, receipt: Receipt, why: impl Into<Refusal>) {
         let why = why.into();
+        self.kernel.metrics.publishes_refused.count(why.reason);
         let Receipt { id, qos, work } = receipt;
         if let Some(work) = work {
             let payload = Bytes::new();

@@ -58,12 +58,25 @@ impl Connection {
         let codes: Vec<_> = subscribe
             .filters
             .iter()
-            .map(|(filter, options)| {
+            .enumerate()
+            .map(|(at, (filter, options))| {
                 let answer = answers.get(&**filter).copied();
                 let answer = answer.unwrap_or(Err(Reason::UnspecifiedError));
-                // The QoS of an outlet is not the client's to choose.
+                let stands = last.get(&**filter);
+                let asked = stands.and_then(|at| subscribe.filters.get(*at));
+                let as_asked = asked.map(|(_, options)| options.qos).map(Ok) == Some(answer);
+                // An earlier place of a repeated filter has the QoS that it would have had alone:
+                // that of an outlet is not the client's to choose, and a plugin may lower others.
                 let outlet = filter.starts_with('$') && !filter.starts_with(SHARE);
-                answer.map(|granted| if outlet { granted } else { options.qos })
+                answer.map(|granted| {
+                    if outlet || stands == Some(&at) {
+                        granted
+                    } else if as_asked {
+                        options.qos
+                    } else {
+                        options.qos.min(granted)
+                    }
+                })
             })
             .collect();
         self.codec.suback(
@@ -117,7 +130,10 @@ impl Connection {
             let may = hooks.may_subscribe(&info, &filter, asked.qos).await;
             may.map_err(|refused| self.not_granted(refused.reason()))?;
             let left = hooks.filter_subscribe(&info, &filter, asked).await;
-            let options = left.map_err(|reason| self.not_granted(reason))?;
+            let options = left.map_err(|why| match why.message {
+                Some(message) => (why.reason, message.into_string()),
+                None => self.not_granted(why.reason),
+            })?;
             let state = self.held();
             let state = state.ok_or_else(|| self.not_granted(Reason::UnspecifiedError))?;
             // A login, or a change of rules, that came while the hooks decided has authorized again

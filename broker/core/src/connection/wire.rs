@@ -18,11 +18,11 @@ const READ_CHUNK: usize = 16 * 1024;
 /// Bytes that are read away from a client that goes on sending after our last packet.
 const DISCARDED: usize = 1024 * 1024;
 
-/// What [`Wire::poll`] did.
+/// The bytes that [`Wire::poll`] moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moved {
-    Read,
-    Written,
+pub(super) struct Moved {
+    pub(super) read: usize,
+    pub(super) written: usize,
 }
 
 #[derive(Debug)]
@@ -61,13 +61,13 @@ impl Wire {
         may_read: bool,
     ) -> Poll<io::Result<Moved>> {
         let mut socket = Pin::new(transport);
-        let mut written = false;
+        let mut written = 0;
         while !self.output.is_empty() {
             match socket.as_mut().poll_write(cx, &self.output)? {
                 Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(count) => {
                     self.output.advance(count);
-                    (written, self.flush_due) = (true, true);
+                    (written, self.flush_due) = (written + count, true);
                 }
                 Poll::Pending => break,
             }
@@ -78,11 +78,11 @@ impl Wire {
         if may_read && let Poll::Ready(count) = poll_read(cx, socket, &mut self.input)? {
             return Poll::Ready(match count {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Ok(Moved::Read),
+                read => Ok(Moved { read, written }),
             });
         }
-        if written {
-            Poll::Ready(Ok(Moved::Written))
+        if written > 0 {
+            Poll::Ready(Ok(Moved { read: 0, written }))
         } else {
             Poll::Pending
         }

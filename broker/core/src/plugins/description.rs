@@ -80,9 +80,9 @@ pub struct HookCounts {
     pub timeouts: u64,
     /// Calls that were not made, since the breaker was open.
     pub withheld: u64,
-    /// What the calls took together, microseconds.
+    /// What the calls took together, microseconds; after a thousand calls, told from a sample.
     pub total_micros: u64,
-    /// How long calls took, each in one bucket.
+    /// How long calls took, each in one bucket; after a thousand calls, told from a sample.
     pub latency: Vec<LatencyBucket>,
 }
 

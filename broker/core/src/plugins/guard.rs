@@ -8,11 +8,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use partyline_plugin::host::{HookEntry, without_broker};
 use partyline_plugin::{HookError, HookResult, OnFault, Phase};
-use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::description::HookDescription;
-use super::stats::{Stats, count};
+use super::stats::{Stats, Timing, count};
 
 /// A hook with its plugin's name, its breaker and its counters.
 pub(super) struct Guarded<H: ?Sized> {
@@ -67,7 +66,7 @@ impl<H: ?Sized> Guarded<H> {
         if !self.admits() {
             return Err(Faulted);
         }
-        let began = Instant::now();
+        let timing = self.stats.begin();
         let mut call = std::pin::pin!(AssertUnwindSafe(call).catch_unwind());
         // Most hooks are ready at once: only for those that wait is a timer set.
         let first = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
@@ -78,7 +77,7 @@ impl<H: ?Sized> Guarded<H> {
                 Err(_) => Ended::Late,
             },
         };
-        self.settle(began.elapsed(), ended)
+        self.settle(timing, ended)
     }
 
     /// The verdict of a hook that is not async, if it could reach one. It must not call the broker.
@@ -86,13 +85,13 @@ impl<H: ?Sized> Guarded<H> {
         if !self.admits() {
             return Err(Faulted);
         }
-        let began = Instant::now();
+        let timing = self.stats.begin();
         let call = AssertUnwindSafe(|| without_broker(call));
         let ended = match std::panic::catch_unwind(call) {
             Ok(verdict) => Ended::Verdict(verdict),
             Err(_) => Ended::Panic,
         };
-        self.settle(began.elapsed(), ended)
+        self.settle(timing, ended)
     }
 
     fn admits(&self) -> bool {
@@ -103,8 +102,10 @@ impl<H: ?Sized> Guarded<H> {
         admits
     }
 
-    fn settle<V>(&self, took: Duration, ended: Ended<V>) -> Result<V, Faulted> {
-        self.stats.took(took);
+    fn settle<V>(&self, timing: Option<Timing>, ended: Ended<V>) -> Result<V, Faulted> {
+        if let Some(timing) = timing {
+            self.stats.end(&timing);
+        }
         match ended {
             Ended::Verdict(verdict) => {
                 self.breaker.well();

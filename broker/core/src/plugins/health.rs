@@ -34,32 +34,37 @@ impl HealthCheck {
     /// One line for each that cannot work. The words of the database itself stay in the log: they
     /// may name hosts and accounts.
     pub(crate) async fn failures(&self) -> Vec<String> {
-        let database = async {
-            let answer = tokio::time::timeout(PATIENCE, self.database.ping()).await;
-            match answer {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "the database does not answer");
-                    Some("database: it refused".to_owned())
-                }
-                Err(_) => Some("database: no answer in time".to_owned()),
+        let (database, plugins) = tokio::join!(self.database(), self.plugins());
+        let plugins = plugins
+            .into_iter()
+            .filter_map(|(id, failure)| failure.map(|failure| format!("{id}: {failure}")));
+        database.into_iter().chain(plugins).collect()
+    }
+
+    async fn database(&self) -> Option<String> {
+        match tokio::time::timeout(PATIENCE, self.database.ping()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the database does not answer");
+                Some("database: it refused".to_owned())
             }
-        };
+            Err(_) => Some("database: no answer in time".to_owned()),
+        }
+    }
+
+    /// Each plugin, and why it cannot work if it cannot.
+    pub(crate) async fn plugins(&self) -> Vec<(&'static str, Option<String>)> {
         let plugins = self.plugins.iter().map(|(id, plugin)| async move {
             let answer = AssertUnwindSafe(plugin.health()).catch_unwind();
             let failure = match tokio::time::timeout(PATIENCE, answer).await {
-                Ok(Ok(Health::Up)) => return None,
-                Ok(Ok(Health::Down(why))) => why,
-                Ok(Err(_)) => "it panicked".to_owned(),
-                Err(_) => "no answer in time".to_owned(),
+                Ok(Ok(Health::Up)) => None,
+                Ok(Ok(Health::Down(why))) => Some(why),
+                Ok(Err(_)) => Some("it panicked".to_owned()),
+                Err(_) => Some("no answer in time".to_owned()),
             };
-            Some(format!("{id}: {failure}"))
+            (*id, failure)
         });
-        let (database, plugins) = tokio::join!(database, join_all(plugins));
-        database
-            .into_iter()
-            .chain(plugins.into_iter().flatten())
-            .collect()
+        join_all(plugins).await
     }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use figment::Figment;
 use futures_util::FutureExt;
 use partyline_plugin::database::Database;
 use partyline_plugin::host::{Broker, DynPlugin, PluginFactory, Registrations};
 use partyline_plugin::services::Services;
-use partyline_plugin::{BrokerHandle, CancellationToken, PluginContext, Registrar, Tasks};
+use partyline_plugin::{BrokerHandle, CancellationToken, Meter, PluginContext, Registrar, Tasks};
 use tokio::time::Instant;
 
 use super::events::Observing;
@@ -18,6 +19,7 @@ use super::guard::Guarded;
 use super::reload::{ReloadError, ReloadOutcome, Tables};
 use super::{HealthCheck, HookTable, namespaces};
 use crate::kernel::Kernel;
+use crate::sys::Sys;
 
 /// How long a plugin that failed rests before it is started again; doubles up to a minute.
 const FIRST_REST: Duration = Duration::from_secs(1);
@@ -56,6 +58,14 @@ pub enum HostError {
         /// Why.
         why: String,
     },
+    /// Its HTTP routes.
+    #[error("plugin `{plugin}` cannot have its HTTP routes: {why}")]
+    Routes {
+        /// Which.
+        plugin: &'static str,
+        /// Why.
+        why: String,
+    },
     /// A service that it needs.
     #[error("plugin `{plugin}` needs {service}, which no plugin provides")]
     MissingService {
@@ -79,6 +89,7 @@ pub(super) struct Hosted {
     pub(super) id: &'static str,
     pub(super) plugin: Arc<dyn DynPlugin>,
     tasks: Tasks,
+    meter: Meter,
 }
 
 pub(crate) struct Host {
@@ -117,6 +128,32 @@ impl Host {
         &self.services
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The figures of every plugin.
+    pub(crate) fn meters(&self) -> Arc<[Meter]> {
+        self.hosted.iter().map(|one| one.meter.clone()).collect()
+    }
+
+    /// The routes of every plugin that has any.
+    pub(crate) fn routes(&self) -> Result<Vec<(&'static str, Router)>, HostError> {
+        let mut all = Vec::new();
+        for Hosted { id, plugin, .. } in &self.hosted {
+            let making = AssertUnwindSafe(|| Arc::clone(plugin).routes());
+            // The library panics where a path is wrong or two routes are one.
+            let routes = std::panic::catch_unwind(making).map_err(|_| HostError::Routes {
+                plugin: id,
+                why: "it panicked as it made them".to_owned(),
+            })?;
+            if routes.has_routes() {
+                all.push((*id, routes));
+            }
+        }
+        Ok(all)
+    }
+
     pub(crate) fn health(&self) -> HealthCheck {
         let plugins = self
             .hosted
@@ -143,7 +180,8 @@ impl Host {
                 migrated.map_err(|source| HostError::Migrate { plugin, source })?;
             }
             let tasks = Tasks::new(CancellationToken::new());
-            let context = PluginContext::new(
+            let meter = Meter::new(plugin);
+            let mut context = PluginContext::new(
                 broker.clone().of_plugin(plugin),
                 self.database.clone(),
                 self.services.clone(),
@@ -152,6 +190,7 @@ impl Host {
                 Arc::clone(&self.data_dir),
                 Duration::from_secs(self.kernel.config.mqtt.connect_timeout.into()),
             );
+            context.meter = meter.clone();
             let built = factory.build(context, figment.clone()).await;
             let built = built.map_err(|source| HostError::Build {
                 plugin,
@@ -161,6 +200,7 @@ impl Host {
                 id: plugin,
                 plugin: built,
                 tasks,
+                meter,
             });
         }
         self.tables = Tables::new(figment, &self.hosted);
@@ -170,6 +210,8 @@ impl Host {
             Arc::clone(&hosted.plugin).register(&mut registrar);
             declared.push((hosted.id, registrar.finish()));
         }
+        let (sys, topics) = Sys::declare(&self.kernel, &self.services);
+        declared.push(("$SYS", topics));
         namespaces::check(&declared)?;
         for (plugin, declared) in &declared {
             let missing = declared
@@ -183,6 +225,7 @@ impl Host {
         self.watch(&mut declared);
         let table = HookTable::new(declared);
         self.kernel.hooks.store(Arc::new(table));
+        sys.run(&self.kernel);
         let chain = self.kernel.describe().summary();
         tracing::info!(chain, "plugins registered");
         Ok(())
@@ -217,7 +260,10 @@ impl Host {
                 tasks.spawn(observing.run(tasks.stopping().clone()));
             }
         }
-        for Hosted { id, plugin, tasks } in &self.hosted {
+        for Hosted {
+            id, plugin, tasks, ..
+        } in &self.hosted
+        {
             let (id, plugin, stop) = (*id, Arc::clone(plugin), tasks.stopping().clone());
             tasks.spawn(keep_running(id, plugin, stop));
         }
@@ -227,7 +273,10 @@ impl Host {
     /// plugin flushes once its work has ended, so that nothing comes after; and it flushes even if
     /// its work would not end.
     pub(crate) async fn stop(&mut self, grace: Duration) {
-        while let Some(Hosted { id, plugin, tasks }) = self.hosted.pop() {
+        while let Some(one) = self.hosted.pop() {
+            let Hosted {
+                id, plugin, tasks, ..
+            } = one;
             tasks.stopping().cancel();
             if tokio::time::timeout(grace, tasks.finished()).await.is_err() {
                 tracing::warn!(plugin = id, "the plugin's work did not end in time");

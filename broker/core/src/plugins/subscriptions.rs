@@ -1,7 +1,9 @@
 //! Filters of subscriptions, and their options as plugins see them.
 
 use partyline_plugin::protocol::TopicFilter;
-use partyline_plugin::{Reason, SessionInfo, SubscribeVerdict, Subscription, SubscriptionOptions};
+use partyline_plugin::{
+    Reason, Refusal, SessionInfo, SubscribeVerdict, Subscription, SubscriptionOptions,
+};
 
 use super::HookTable;
 use super::guard::Faulted;
@@ -14,7 +16,7 @@ impl HookTable {
         info: &SessionInfo,
         filter: &TopicFilter,
         mut options: SubscribeOptions,
-    ) -> Result<SubscribeOptions, Reason> {
+    ) -> Result<SubscribeOptions, Refusal> {
         if self.subscribe.is_empty() {
             return Ok(options);
         }
@@ -33,7 +35,7 @@ impl HookTable {
                 Ok(SubscribeVerdict::Reject(refusal)) => {
                     tracing::debug!(session.device = %info.device, filter = filter.as_str(),
                         plugin = hook.plugin, why = refusal.message, "subscription refused");
-                    return Err(refusal.reason);
+                    return Err(refusal);
                 }
                 // What is left is to accept, or a verdict of a later version.
                 Ok(_) => {
@@ -41,7 +43,7 @@ impl HookTable {
                     return Ok(options);
                 }
                 Err(Faulted) if hook.is_skipped() => {}
-                Err(Faulted) => return Err(Reason::ImplementationSpecificError),
+                Err(Faulted) => return Err(Reason::ImplementationSpecificError.into()),
             }
         }
         Ok(options)

@@ -101,6 +101,12 @@ impl Retained {
         Ok(())
     }
 
+    /// Messages and bytes that are kept, overhead included.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let kept = self.kept.read();
+        (kept.by_topic.len(), kept.bytes)
+    }
+
     /// The message of a topic.
     pub(crate) fn of_topic(&self, topic: &TopicName) -> Option<Arc<Publication>> {
         let kept = self.kept.read();

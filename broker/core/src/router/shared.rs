@@ -13,7 +13,7 @@ use partyline_plugin::protocol::TopicFilter;
 use super::trie::{Leaf, Trie};
 use super::{Subscriber, Subscribers};
 use crate::config::LimitsConfig;
-use crate::session::{Offer, Publication, Session};
+use crate::session::{Offer, Offered, Publication, Session};
 
 /// The groups of one app.
 #[derive(Debug, Default)]
@@ -39,47 +39,87 @@ pub(super) struct Group(Mutex<Members>);
 
 #[derive(Debug, Default)]
 struct Members {
+    /// Those that had a connection when last seen.
+    awake: InTurn,
+    /// Those that had none, so that many of them cost nothing while others are there.
+    asleep: InTurn,
+}
+
+#[derive(Debug, Default)]
+struct InTurn {
     list: Subscribers,
     /// Whose turn it is.
     next: usize,
 }
 
+impl InTurn {
+    fn next(&mut self) -> Option<Subscriber> {
+        let at = self.next;
+        let (at, next) = match self.list.get(at) {
+            Some(next) => (at, next.clone()),
+            None => (0, self.list.get(0)?.clone()),
+        };
+        self.next = at + 1;
+        Some(next)
+    }
+}
+
+impl Members {
+    /// Adds or replaces a member, which is awake; true if it is new.
+    fn put(&mut self, subscriber: Subscriber) -> bool {
+        let old = self.asleep.list.take(&subscriber.session);
+        self.awake.list.put(subscriber) && old.is_none()
+    }
+
+    /// Removes; true if it was there.
+    fn take(&mut self, session: &Arc<Session>) -> bool {
+        let lists = [&mut self.awake.list, &mut self.asleep.list];
+        lists.into_iter().any(|list| list.take(session).is_some())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.awake.list.is_empty() && self.asleep.list.is_empty()
+    }
+}
+
 impl Shared {
-    /// Adds a member to the group `whole` over `filter`, or changes its options.
+    /// Adds a member to the group `whole` over `filter`, or changes its options; true if it is new.
     pub(super) fn subscribe(
         &self,
         whole: &TopicFilter,
         filter: &TopicFilter,
         subscriber: Subscriber,
-    ) {
+    ) -> bool {
         let mut trie = self.trie.write();
         let groups = &mut trie.leaf(filter.as_str()).0;
         let group = groups.entry(whole.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Release);
             Arc::default()
         });
-        group.0.lock().list.put(subscriber);
+        group.0.lock().put(subscriber)
     }
 
-    /// Takes a member out of its group.
+    /// Takes a member out of its group; true if it was there.
     pub(super) fn unsubscribe(
         &self,
         whole: &TopicFilter,
         filter: &TopicFilter,
         session: &Arc<Session>,
-    ) {
+    ) -> bool {
+        let mut taken = false;
         let mut trie = self.trie.write();
         let ended = trie.take(filter.as_str(), |groups| {
             let empty = groups.0.get(whole).is_some_and(|group| {
-                let list = &mut group.0.lock().list;
-                list.take(session);
-                list.is_empty()
+                let mut members = group.0.lock();
+                taken = members.take(session);
+                members.is_empty()
             });
             empty && groups.0.remove(whole).is_some()
         });
         if ended {
             self.count.fetch_sub(1, Ordering::Release);
         }
+        taken
     }
 
     /// The groups that a message goes to.
@@ -90,6 +130,13 @@ impl Shared {
             trie.matching(topic, |groups| found.extend(groups.0.values().cloned()));
         }
         found
+    }
+
+    /// A member of the group has a connection again.
+    pub(super) fn wake(&self, whole: &TopicFilter, filter: &TopicFilter, session: &Arc<Session>) {
+        if let Some(group) = self.group(whole, filter) {
+            group.wake(session);
+        }
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
@@ -122,36 +169,67 @@ impl Group {
             to.session
                 .offer(limits, publication, qos, retain, matched, offer)
         };
-        let Some(next) = self.next() else {
-            return false;
-        };
-        // Nearly always it takes it, and nobody else is looked at.
-        if offered(&next, Offer::Connected) {
+        // Nearly always the first of them takes it.
+        let awake = self.0.lock().awake.list.len();
+        for _ in 0..awake {
+            let next = self.0.lock().awake.next();
+            let Some(next) = next else { break };
+            match offered(&next, Offer::Connected) {
+                Offered::Taken => return true,
+                Offered::Away => self.lay_asleep(&next.session),
+                Offered::Full | Offered::Refused | Offered::Ended => {}
+            }
+        }
+        let next = self.0.lock().asleep.next();
+        if next.is_some_and(|next| offered(&next, Offer::Room) == Offered::Taken) {
             return true;
         }
-        let members = self.in_turn();
-        [Offer::Connected, Offer::Room, Offer::Any]
-            .into_iter()
-            .any(|offer| members.iter().any(|member| offered(member, offer)))
+        let mut members = self.all();
+        let mut taken = false;
+        for offer in [Offer::Room, Offer::Any] {
+            members.retain(|member| {
+                let answer = if taken {
+                    Offered::Full
+                } else {
+                    offered(member, offer)
+                };
+                taken |= answer == Offered::Taken;
+                // Those are not asked twice.
+                !matches!(answer, Offered::Refused | Offered::Ended)
+            });
+        }
+        taken
     }
 
-    fn next(&self) -> Option<Subscriber> {
+    fn lay_asleep(&self, session: &Arc<Session>) {
+        {
+            let mut members = self.0.lock();
+            let Some(member) = members.awake.list.take(session) else {
+                return;
+            };
+            members.asleep.list.put(member);
+        }
+        // A connection that came before this did not find it asleep.
+        if session.state().is_connected() {
+            self.wake(session);
+        }
+    }
+
+    fn wake(&self, session: &Arc<Session>) {
         let mut members = self.0.lock();
-        let at = members.next;
-        let (at, next) = match members.list.get(at) {
-            Some(next) => (at, next.clone()),
-            None => (0, members.list.get(0)?.clone()),
-        };
-        members.next = at + 1;
-        Some(next)
+        if let Some(member) = members.asleep.list.take(session) {
+            members.awake.list.put(member);
+        }
     }
 
-    /// All members, beginning with whose turn it is.
-    fn in_turn(&self) -> Vec<Subscriber> {
+    /// All members, those that are awake first.
+    fn all(&self) -> Vec<Subscriber> {
         let members = self.0.lock();
-        let mut all: Vec<Subscriber> = members.list.iter().cloned().collect();
-        let next = members.next.min(all.len());
-        all.rotate_left(next);
-        all
+        let lists = [&members.awake.list, &members.asleep.list];
+        lists
+            .into_iter()
+            .flat_map(Subscribers::iter)
+            .cloned()
+            .collect()
     }
 }

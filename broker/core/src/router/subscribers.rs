@@ -34,6 +34,10 @@ impl Subscribers {
         self.list.iter()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&Subscriber> {
         self.list.get(at)
     }
@@ -57,12 +61,10 @@ impl Subscribers {
         true
     }
 
-    /// Removes; true if it was there.
-    pub(super) fn take(&mut self, session: &Arc<Session>) -> bool {
-        let Some(at) = self.place(session) else {
-            return false;
-        };
-        self.list.swap_remove(at);
+    /// Removes, if it is there.
+    pub(super) fn take(&mut self, session: &Arc<Session>) -> Option<Subscriber> {
+        let at = self.place(session)?;
+        let taken = self.list.swap_remove(at);
         if let Some(places) = &mut self.places {
             places.remove(&identity(session));
             if let Some(moved) = self.list.get(at) {
@@ -72,7 +74,7 @@ impl Subscribers {
                 self.places = None;
             }
         }
-        true
+        Some(taken)
     }
 
     fn place(&self, session: &Arc<Session>) -> Option<usize> {
@@ -125,7 +127,7 @@ mod tests {
             for (number, what) in steps {
                 let session = &sessions[number];
                 if what == 0 {
-                    prop_assert_eq!(subscribers.take(session), expected.remove(&number));
+                    prop_assert_eq!(subscribers.take(session).is_some(), expected.remove(&number));
                 } else {
                     let options = SubscribeOptions {
                         qos: Qos::AtMostOnce,

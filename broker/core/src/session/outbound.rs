@@ -19,6 +19,7 @@ use super::tell::Teller;
 use super::{Aliases, Matched, Orphan, Publication};
 use crate::codec::{ALIAS_BYTES, Extra, Frame, LONGEST_PACKET, write_pubrel};
 use crate::config::LimitsConfig;
+use crate::metrics::{Drops, Sent as Counted};
 
 /// What became of a message that was to wait.
 #[must_use]
@@ -90,7 +91,7 @@ pub(crate) struct Outbound {
     direct_bytes: usize,
     routed: RoutedLane,
     in_flight: InFlight,
-    dropped: u64,
+    drops: Drops,
 }
 
 impl Outbound {
@@ -101,7 +102,7 @@ impl Outbound {
             direct_bytes: 0,
             routed: RoutedLane::default(),
             in_flight: InFlight::new(last_id),
-            dropped: 0,
+            drops: Drops::default(),
         }
     }
 
@@ -157,8 +158,16 @@ impl Outbound {
     }
 
     /// Messages that were dropped because they would not go through.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped + self.routed.dropped
+    pub(crate) fn dropped(&self) -> u32 {
+        let drops = self.drops();
+        drops.full.wrapping_add(drops.too_large)
+    }
+
+    /// The same, by cause, with those that had expired.
+    pub(crate) fn drops(&self) -> Drops {
+        let mut drops = self.drops;
+        drops += self.routed.drops;
+        drops
     }
 
     /// Queues a plugin's delivery.
@@ -172,7 +181,7 @@ impl Outbound {
         let has_room = self.direct.len() < limits.queued_messages
             && self.direct_bytes + frame.len() <= limits.queued_bytes;
         if !(has_room || self.direct.is_empty()) {
-            self.dropped += 1;
+            self.drops.full = self.drops.full.wrapping_add(1);
             guarantee.end(TrackedOutcome::Full);
             return Enqueued::Full;
         }
@@ -186,23 +195,32 @@ impl Outbound {
     }
 
     /// Writes what may be sent now.
-    pub(crate) fn fill(&mut self, fill: Fill, aliases: &mut Aliases, output: &mut BytesMut) {
-        if !self.send_again(fill, output) {
-            return;
+    pub(crate) fn fill(
+        &mut self,
+        fill: Fill,
+        aliases: &mut Aliases,
+        output: &mut BytesMut,
+    ) -> Counted {
+        let mut counted = Counted::default();
+        if !self.send_again(fill, output, &mut counted) {
+            return counted;
         }
-        while output.len() < fill.high_water && self.fill_direct(fill, output) {}
+        while output.len() < fill.high_water && self.fill_direct(fill, output, &mut counted) {}
         if self.routed.is_empty() {
-            return;
+            return counted;
         }
         let now = Instant::now();
-        while output.len() < fill.high_water && self.fill_routed(fill, now, aliases, output) {}
+        while output.len() < fill.high_water
+            && self.fill_routed(fill, now, aliases, output, &mut counted)
+        {}
+        counted
     }
 
     fn has_credit(&self, fill: Fill) -> bool {
         self.in_flight.outstanding() < usize::from(fill.window)
     }
 
-    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+    fn fill_direct(&mut self, fill: Fill, output: &mut BytesMut, counted: &mut Counted) -> bool {
         let Some(next) = self.direct.front() else {
             return false;
         };
@@ -219,6 +237,7 @@ impl Outbound {
         };
         self.direct_bytes -= frame.len();
         if !fill.fits(frame.len()) {
+            self.drops.too_large = self.drops.too_large.wrapping_add(1);
             guarantee.end(TrackedOutcome::TooLarge);
             return true;
         }
@@ -232,8 +251,10 @@ impl Outbound {
             let sent = Sent::Tracked(guarantee.sender());
             self.in_flight.push(id, Awaits::Ack, sent);
             frame.write_with(extra, Qos::AtLeastOnce, id, false, false, output);
+            counted.message(Qos::AtLeastOnce);
         } else {
             frame.write_with(extra, Qos::AtMostOnce, 0, false, false, output);
+            counted.message(Qos::AtMostOnce);
         }
         true
     }
@@ -244,6 +265,7 @@ impl Outbound {
         now: Instant,
         aliases: &mut Aliases,
         output: &mut BytesMut,
+        counted: &mut Counted,
     ) -> bool {
         let Some(next) = self.routed.front() else {
             return false;
@@ -263,6 +285,7 @@ impl Outbound {
             return false;
         };
         if publication.expired(now) {
+            self.drops.expired = self.drops.expired.wrapping_add(1);
             self.routed
                 .teller
                 .dropped(&publication, DropReason::Expired);
@@ -272,12 +295,13 @@ impl Outbound {
         // MQTT 5 §3.1.2.11.4: what is too large for the client is dropped as if it were sent.
         let mut extra = extra(matched.as_ref());
         let Some(frame) = frame.filter(|frame| fill.fits(frame.len_with(extra))) else {
-            self.dropped += 1;
+            self.drops.too_large = self.drops.too_large.wrapping_add(1);
             self.routed
                 .teller
                 .dropped(&publication, DropReason::TooLarge);
             return true;
         };
+        counted.message(qos);
         if aliases.are_used() && fill.fits(frame.len_with(extra) + ALIAS_BYTES) {
             extra.alias = aliases.name(&publication.message.topic);
         }
@@ -303,7 +327,7 @@ impl Outbound {
 
     /// Writes again what the last connection left unacknowledged, in the order in which it was
     /// first sent ([MQTT-4.4.0-1], [MQTT-4.6.0-1]). True when nothing of it is left.
-    fn send_again(&mut self, fill: Fill, output: &mut BytesMut) -> bool {
+    fn send_again(&mut self, fill: Fill, output: &mut BytesMut, counted: &mut Counted) -> bool {
         while let Some(entry) = self.in_flight.first_again() {
             if output.len() >= fill.high_water {
                 return false;
@@ -312,6 +336,7 @@ impl Outbound {
             let qos = match entry.awaits {
                 Awaits::Comp => {
                     write_pubrel(id, output);
+                    counted.releases += 1;
                     self.in_flight.sent_again(id);
                     continue;
                 }
@@ -337,6 +362,7 @@ impl Outbound {
             };
             if let Some((frame, retain, extra)) = frame {
                 frame.write_with(extra, qos, id, retain, true, output);
+                counted.message(qos);
                 self.in_flight.sent_again(id);
             } else {
                 self.in_flight.forget(id);

@@ -1,5 +1,6 @@
 //! A routed message, encoded once for all its receivers.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -60,21 +61,23 @@ impl Publication {
     }
 
     /// The packet for receivers of this version and QoS.
-    pub(crate) fn frame(&self, v5: bool, qos: Qos, now: Instant) -> Option<Frame> {
+    pub(crate) fn frame(&self, v5: bool, qos: Qos, now: Instant) -> Option<Cow<'_, Frame>> {
         let with_id = qos != Qos::AtMostOnce;
         if v5 && let Some(expires) = self.expires {
             // The rest of its life goes with it (MQTT 5 §3.3.2.3.3), so it is encoded each time.
             let rest = expires.saturating_duration_since(now).as_secs();
-            return self.encode(v5, with_id, u32::try_from(rest.max(1)).ok());
+            let rest = u32::try_from(rest.max(1)).ok();
+            return self.encode(v5, with_id, rest).map(Cow::Owned);
         }
         if self.head > LONGEST_KEPT_HEAD {
-            return self.encode(v5, with_id, None);
+            return self.encode(v5, with_id, None).map(Cow::Owned);
         }
         let slot = usize::from(v5) << 1 | usize::from(with_id);
         self.frames
             .get(slot)?
             .get_or_init(|| self.encode(v5, with_id, None))
-            .clone()
+            .as_ref()
+            .map(Cow::Borrowed)
     }
 
     fn encode(&self, v5: bool, with_id: bool, expiry: Option<u32>) -> Option<Frame> {

@@ -74,6 +74,7 @@ impl Registry {
                 let session = fresh(commands.unwrap_or_default());
                 give(&session, &mut session.state(), false);
                 entry.insert(Arc::clone(&session));
+                session.space.census.session_came();
                 (session, false, None)
             }
             Entry::Occupied(mut entry) => {
@@ -90,6 +91,10 @@ impl Registry {
                 previous_expiry = state.expiry_secs;
                 if goes_on {
                     give(&old, &mut state, true);
+                    // Its groups may have stopped to ask it.
+                    for filter in state.subscriptions.keys() {
+                        old.space.wake(filter, &old);
+                    }
                     drop(state);
                     (old, true, old_will)
                 } else {
@@ -98,6 +103,8 @@ impl Registry {
                     let session = fresh(Arc::clone(&old.commands));
                     give(&session, &mut session.state(), false);
                     entry.insert(Arc::clone(&session));
+                    old.space.census.session_went();
+                    session.space.census.session_came();
                     (session, false, old_will)
                 }
             }
@@ -116,6 +123,7 @@ impl Registry {
         let info = attachment.info.load();
         let connection = (Arc::clone(session), Arc::clone(attachment));
         self.connections.insert(attachment.id, connection);
+        session.space.census.connection_came();
         if let Some(user) = info.principal.username() {
             self.index_user(attachment.id, &info.device.app, user);
         }
@@ -211,13 +219,19 @@ impl Registry {
             let commands = Arc::clone(&session.commands);
             self.commands.insert(session.key.clone(), commands);
         }
-        self.devices
+        let removed = self
+            .devices
             .remove_if(&session.key, |_, current| Arc::ptr_eq(current, session));
+        if removed.is_some() {
+            session.space.census.session_went();
+        }
         session.close();
     }
 
     fn unindex(&self, attachment: &Attachment) {
-        self.connections.remove(&attachment.id);
+        if let Some((_, (session, _))) = self.connections.remove(&attachment.id) {
+            session.space.census.connection_went();
+        }
         let info = attachment.info.load();
         if let Some(user) = info.principal.username() {
             self.unindex_user(attachment.id, &info.device.app, user);

@@ -2,7 +2,7 @@
 //!
 //! Bounded by count and bytes, though an empty one takes any one message. When it is full, what has
 //! expired goes first, then the oldest messages of QoS 0; where that makes no room, the newest
-//! message is refused. Whatever goes but has not expired is counted.
+//! message is refused. Whatever goes is counted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::tell::Teller;
 use super::{Enqueued, Matched, Publication};
 use crate::config::LimitsConfig;
+use crate::metrics::Drops;
 
 #[derive(Debug)]
 pub(super) struct Routed {
@@ -65,8 +66,8 @@ pub(super) struct RoutedLane {
     owed: usize,
     /// Nothing in it expires before this.
     expiry: Option<Instant>,
-    /// Messages that were dropped for want of room.
-    pub(super) dropped: u64,
+    /// Messages that were dropped for want of room, or because they had expired.
+    pub(super) drops: Drops,
     pub(super) teller: Teller,
 }
 
@@ -94,7 +95,7 @@ impl RoutedLane {
             self.drop_expired(Instant::now());
             self.make_room(limits, weight);
             if !self.load.has_room(limits, weight) {
-                self.dropped += 1;
+                self.drops.full = self.drops.full.wrapping_add(1);
                 let why = DropReason::QueueFull;
                 self.teller.dropped(&routed.publication, why);
                 return Enqueued::Full;
@@ -156,6 +157,7 @@ impl RoutedLane {
 
     fn drop_expired(&mut self, now: Instant) {
         if self.expiry.is_some_and(|expiry| expiry <= now) {
+            let before = self.entries.len();
             let teller = self.teller.clone();
             self.keep(|routed| {
                 let expired = routed.publication.expired(now);
@@ -164,6 +166,8 @@ impl RoutedLane {
                 }
                 !expired
             });
+            let expired = u32::try_from(before - self.entries.len()).unwrap_or(u32::MAX);
+            self.drops.expired = self.drops.expired.wrapping_add(expired);
         }
     }
 
@@ -183,7 +187,7 @@ impl RoutedLane {
                 return;
             };
             self.discount(&routed);
-            self.dropped += 1;
+            self.drops.full = self.drops.full.wrapping_add(1);
             let why = DropReason::QueueFull;
             self.teller.dropped(&routed.publication, why);
         }

@@ -111,7 +111,7 @@ impl State {
     }
 
     /// Whether a connection is there that is to go on.
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         let attachment = self.attachment.as_ref();
         attachment.is_some_and(|attachment| !attachment.signal.is_stopped())
     }
@@ -137,6 +137,22 @@ pub(crate) enum Offer {
     Room,
     /// Whoever is there. What its queue drops is counted.
     Any,
+}
+
+/// What a session said to an offer.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It lies in its queue, or was dropped there for want of room if the offer was for any.
+    Taken,
+    /// The session has no connection.
+    Away,
+    /// The session has no room.
+    Full,
+    /// A filter keeps it from the session.
+    Refused,
+    /// There is no such session any more.
+    Ended,
 }
 
 impl Session {
@@ -201,11 +217,16 @@ impl Session {
         } = &mut *state;
         if outbound.owed() == 0 {
             // Under the session's lock: what is retained later is also queued later.
-            let takes = |one: &_| self.takes_retained(attachment.as_ref(), one);
+            let takes = |one: &_| self.takes(attachment.as_ref(), one);
             owed.advance(&self.space.retained, outbound, takes);
         }
-        outbound.fill(fill, aliases, output);
-        !owed.is_empty() && outbound.owed() == 0
+        let drops = outbound.drops();
+        let sent = outbound.fill(fill, aliases, output);
+        self.space.traffic.add_drops(drops, outbound.drops());
+        let more = !owed.is_empty() && outbound.owed() == 0;
+        drop(state);
+        self.space.traffic.add_sent(sent);
+        more
     }
 
     /// Queues a routed message and wakes the connection.
@@ -221,7 +242,7 @@ impl Session {
         let _ = self.offer(limits, publication, qos, retain, matched, Offer::Any);
     }
 
-    /// Queues a message if the offer is for this session. Whether it was.
+    /// Queues a message if the offer is for this session.
     pub(crate) fn offer(
         &self,
         limits: &LimitsConfig,
@@ -230,23 +251,34 @@ impl Session {
         retain: bool,
         matched: Option<Arc<Matched>>,
         offer: Offer,
-    ) -> bool {
-        if !self.takes(publication) {
-            return false;
-        }
+    ) -> Offered {
+        let objection = |state: &State| {
+            if state.ended {
+                return Some(Offered::Ended);
+            }
+            let away = match offer {
+                Offer::Connected => !state.is_connected(),
+                Offer::Room | Offer::Any => qos == Qos::AtMostOnce && state.attachment.is_none(),
+            };
+            if away {
+                return Some(Offered::Away);
+            }
+            let has_room = || state.outbound.has_room(limits, publication);
+            (offer != Offer::Any && !has_room()).then_some(Offered::Full)
+        };
         let mut state = self.state();
-        if state.ended || (state.attachment.is_none() && qos == Qos::AtMostOnce) {
-            return false;
+        if let Some(objection) = objection(&state) {
+            return objection;
         }
-        if offer == Offer::Connected && !state.is_connected() {
-            return false;
+        // A filter is asked only about what would come here otherwise.
+        if !self.takes(state.attachment.as_ref(), publication) {
+            return Offered::Refused;
         }
-        if offer != Offer::Any && !state.outbound.has_room(limits, publication) {
-            return false;
-        }
+        let drops = state.outbound.drops();
         let queued = state
             .outbound
             .route(limits, publication, qos, retain, matched);
+        self.space.traffic.add_drops(drops, state.outbound.drops());
         if let Some(attachment) = &state.attachment {
             attachment.signal.wake();
         }
@@ -254,6 +286,6 @@ impl Session {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
         }
-        true
+        Offered::Taken
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use partyline_plugin::{
     CloseReason, DeviceKey, DropReason, Event, EventKind, EventKinds, Message, Qos, Reason,
-    SessionInfo,
 };
 
 use super::state::State;
@@ -63,10 +62,15 @@ impl Session {
         }
     }
 
-    /// Whether the deliver filters let a message come to it.
-    pub(super) fn takes(&self, publication: &Publication) -> bool {
+    /// Whether the deliver filters let a message come to it. Called under its lock, with the
+    /// connection that it has.
+    pub(super) fn takes(
+        &self,
+        connection: Option<&Arc<Attachment>>,
+        publication: &Publication,
+    ) -> bool {
         let message = &publication.message;
-        let info = || self.state().attachment.as_ref().map(|one| one.info());
+        let info = || connection.map(|connection| connection.info());
         let taken = self.space.deliver.keep(message, &self.key, info);
         if !taken {
             self.space.events.emit(EventKind::Dropped, || {
@@ -74,17 +78,6 @@ impl Session {
             });
         }
         taken
-    }
-
-    /// The same for a retained message, under the session's lock.
-    pub(super) fn takes_retained(
-        &self,
-        session: Option<&Arc<Attachment>>,
-        publication: &Publication,
-    ) -> bool {
-        let info = || session.map(|one| -> Arc<SessionInfo> { one.info() });
-        let message = &publication.message;
-        self.space.deliver.keep(message, &self.key, info)
     }
 }
 

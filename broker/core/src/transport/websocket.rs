@@ -14,26 +14,55 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::config::MqttConfig;
+
 /// The subprotocol's name ([MQTT-6.0.0-3]); `mqttv3.1` is what 3.1 clients ask for.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
 /// What a frame may hold beyond one packet of the largest size, bytes.
 const FRAME_SLACK: usize = 64 * 1024;
 
-/// Answers the WebSocket handshake. Fails if the client does not offer the subprotocol.
-pub(crate) async fn accept(stream: TcpStream, max_packet: u32) -> io::Result<ByteStream> {
+/// Answers the WebSocket handshake. Fails if the client does not offer the subprotocol, or is a
+/// page from an origin that is not taken.
+pub(crate) async fn accept(
+    stream: TcpStream,
+    max_packet: u32,
+    mqtt: &MqttConfig,
+) -> io::Result<ByteStream> {
     // A frame may hold more than one packet ([MQTT-6.0.0-2]), so it may be larger than any.
     let max = max_packet as usize + FRAME_SLACK;
     let config = WebSocketConfig::default()
         .max_message_size(Some(max))
         .max_frame_size(Some(max));
-    let accepted =
-        tokio_tungstenite::accept_hdr_async_with_config(stream, choose_subprotocol, Some(config));
+    #[expect(clippy::result_large_err, reason = "the library's own signature")]
+    let answer = |request: &Request, response: Response| {
+        check_origin(request, mqtt)?;
+        choose_subprotocol(request, response)
+    };
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(config));
     let inner = accepted.await.map_err(io::Error::other)?;
     Ok(ByteStream {
         inner,
         unread: Bytes::new(),
     })
+}
+
+#[expect(clippy::result_large_err, reason = "the library's own signature")]
+fn check_origin(request: &Request, mqtt: &MqttConfig) -> Result<(), ErrorResponse> {
+    let mut origins = request.headers().get_all(header::ORIGIN).iter();
+    let taken = |origin: &HeaderValue| origin.to_str().is_ok_and(|it| mqtt.takes_origin(it));
+    if origins.all(taken) {
+        return Ok(());
+    }
+    tracing::info!("a page from an origin that is not in mqtt.ws_origins was refused");
+    let text = "pages from this origin may not connect\n";
+    Err(refusal(StatusCode::FORBIDDEN, text))
+}
+
+fn refusal(status: StatusCode, text: &str) -> ErrorResponse {
+    let mut refusal = ErrorResponse::new(Some(text.to_owned()));
+    *refusal.status_mut() = status;
+    refusal
 }
 
 #[expect(clippy::result_large_err, reason = "the library's own signature")]
@@ -52,9 +81,8 @@ fn choose_subprotocol(
                 .find(|known| *known == offer.trim())
         });
     let Some(chosen) = chosen else {
-        let mut refusal = ErrorResponse::new(Some("the subprotocol must be mqtt\n".to_owned()));
-        *refusal.status_mut() = StatusCode::BAD_REQUEST;
-        return Err(refusal);
+        let text = "the subprotocol must be mqtt\n";
+        return Err(refusal(StatusCode::BAD_REQUEST, text));
     };
     let headers = response.headers_mut();
     headers.insert(

@@ -174,8 +174,28 @@ impl ConfigError {
             kind => Self::Value {
                 key,
                 place,
-                problem: kind.to_string(),
+                problem: problem(&kind),
             },
         }
     }
+}
+
+/// What is wrong with a value, without the names of our own types.
+fn problem(kind: &Kind) -> String {
+    let (found, wanted) = match kind {
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => (found, wanted),
+        other => return other.to_string(),
+    };
+    let largest: u64 = match wanted.as_str() {
+        "u8" => u8::MAX.into(),
+        "u16" => u16::MAX.into(),
+        "u32" => u32::MAX.into(),
+        "u64" | "usize" => u64::MAX,
+        "a boolean" => return format!("found {found} where true or false must stand"),
+        wanted => return format!("found {found} where {wanted} must stand"),
+    };
+    if largest == u64::MAX {
+        return format!("found {found} where a whole number from 0 must stand");
+    }
+    format!("found {found} where a whole number from 0 to {largest} must stand")
 }

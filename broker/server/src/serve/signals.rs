@@ -1,15 +1,25 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 
 use std::io;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Told of the signals that ask for an end.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Asked {
+    /// An end. The exit code is that of a process that the signal ends, 128 and its number.
+    Stop(ExitCode),
+    /// To read the configuration again.
+    Reload,
+}
+
+/// Told of the signals.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -18,14 +28,25 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for the next one; returns the exit code of a process that it ends, 128 and its number.
-    pub(super) async fn next(&mut self) -> ExitCode {
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => ExitCode::from(143),
-            _ = self.interrupt.recv() => ExitCode::from(130),
+            _ = self.terminate.recv() => Asked::Stop(ExitCode::from(143)),
+            _ = self.interrupt.recv() => Asked::Stop(ExitCode::from(130)),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// Waits for the next one that asks for an end; others come at the wrong time.
+    pub(super) async fn stop(&mut self) -> ExitCode {
+        loop {
+            if let Asked::Stop(code) = self.next().await {
+                return code;
+            }
         }
     }
 }
@@ -36,17 +57,29 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn each_signal_has_its_code() {
-        let mut signals = Signals::install().unwrap();
+    /// Sends a signal to this process.
+    fn send(name: &str) {
         let pid = std::process::id().to_string();
-        for (name, code) in [("INT", 130), ("TERM", 143)] {
-            // The shell's builtin, since the program `kill` is not on every machine.
-            let mut shell = Command::new("sh");
-            shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]);
-            let sent = shell.status();
-            assert!(sent.unwrap().success());
-            assert_eq!(signals.next().await, ExitCode::from(code), "{name}");
+        // The shell's builtin, since the program `kill` is not on every machine.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]);
+        assert!(shell.status().unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn each_signal_asks_for_its_own() {
+        let mut signals = Signals::install().unwrap();
+        let stop = |code| Asked::Stop(ExitCode::from(code));
+        for (name, asked) in [
+            ("INT", stop(130)),
+            ("TERM", stop(143)),
+            ("HUP", Asked::Reload),
+        ] {
+            send(name);
+            assert_eq!(signals.next().await, asked, "{name}");
         }
+        send("HUP");
+        send("TERM");
+        assert_eq!(signals.stop().await, ExitCode::from(143));
     }
 }

@@ -1,3 +1,5 @@
+use std::process::Stdio;
+
 use crate::support::Home;
 
 #[test]
@@ -153,6 +155,64 @@ fn faults_name_the_variable() {
         assert_eq!(output.status.code(), Some(1));
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.starts_with(&format!("error: {start}")), "{error}");
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_in_plain_words() {
+    let home = Home::new();
+    for (text, error) in [
+        (
+            "[limits]\nin_flight = 'many'",
+            ": found string \"many\" where a whole number from 0 to 65535 must stand",
+        ),
+        (
+            "[limits]\nsubscriptions = -1",
+            ": found signed int `-1` where a whole number from 0 must stand",
+        ),
+        (
+            "[mqtt]\nwills_on_stop = 1",
+            ": found signed int `1` where true or false must stand",
+        ),
+    ] {
+        home.configure(text);
+        let told = home.run(&["config", "show"]).error();
+        assert!(told.ends_with(error), "{told}");
+    }
+}
+
+#[test]
+fn the_admin_token_is_shown_to_nobody() {
+    let home = Home::new();
+    home.configure("[http]\nadmin_token = 'hush-hush-hush-hush'");
+    let text = home.run(&["config", "show"]).ok();
+    assert!(
+        text.contains("admin_token = \"***\"") && !text.contains("hush"),
+        "{text}"
+    );
+    for wrong in ["'hush'", "12345678901234567890", "'hush hush hush hush'"] {
+        home.configure(&format!("[http]\nadmin_token = {wrong}"));
+        let error = home.run(&["config", "show"]).error();
+        assert!(error.starts_with("http.admin_token in "), "{error}");
+        assert!(
+            !error.contains("hush") && !error.contains("1234"),
+            "{error}"
+        );
+    }
+}
+
+/// As of `partyline config show | head -1`, where nobody waits for the rest.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::new();
+    for args in [&["config", "show"][..], &["config", "show", "--json"]] {
+        let mut command = home.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(141));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     }
 }
 

@@ -1,11 +1,16 @@
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
-use crate::support::{Home, Server};
+use crate::support::{Home, PATIENCE, Server};
 
 #[test]
 fn ready_names_the_bound_addresses() {
@@ -46,6 +51,107 @@ fn ready_names_the_tls_listener() {
         "{}",
         ran.stderr
     );
+}
+
+/// Writes a new certificate and its key; the certificate.
+fn certify(cert: &Path, key: &Path) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(cert, made.cert.pem()).unwrap();
+    std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
+    made.cert.der().clone()
+}
+
+/// Opens TLS to a server that must show this certificate.
+fn tls(
+    address: SocketAddr,
+    certificate: &CertificateDer<'static>,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = StreamOwned::new(connection, stream);
+    // Completes the handshake, which fails if the certificate is another.
+    stream.flush().unwrap();
+    stream
+}
+
+/// PINGREQ, after which the server has no reason to stay: it was no CONNECT.
+fn refused(mut stream: impl Read + Write) {
+    stream.write_all(&[0xc0, 0]).unwrap();
+    let mut answer = Vec::new();
+    // Without TLS's own goodbye the end is an error.
+    drop(stream.read_to_end(&mut answer));
+    assert!(answer.is_empty());
+}
+
+#[test]
+fn hangup_reads_the_certificate_again() {
+    let home = Home::new();
+    let (cert, key) = (home.path().join("cert.pem"), home.path().join("key.pem"));
+    let first = certify(&cert, &key);
+    let configure =
+        |cert: &Path| home.configure(&format!("[mqtt.tls]\ncert = {cert:?}\nkey = {key:?}"));
+    configure(&cert);
+    let mut server = Server::start(home.command(&["serve", "--mqtts", "127.0.0.1:0"]));
+    let address = server.addresses()["mqtts"];
+    let open = tls(address, &first);
+
+    let second = certify(&cert, &key);
+    server.signal("HUP");
+    server.logs("the certificate was read again");
+    refused(tls(address, &second));
+
+    // A file that cannot be used is named, and the one before stays.
+    std::fs::write(&cert, "no certificate").unwrap();
+    server.signal("HUP");
+    server.logs(&format!("cannot use {}", cert.display()));
+    refused(tls(address, &second));
+
+    // A configuration that cannot be used, too; the files of before are read again all the same.
+    let third = certify(&cert, &key);
+    home.configure("[mqtt]\nlistn = 1");
+    server.signal("HUP");
+    server.logs("unknown key mqtt.listn");
+    server.logs("the certificate was read again");
+    refused(tls(address, &third));
+
+    // Another file.
+    let other = home.path().join("other.pem");
+    let fourth = certify(&other, &key);
+    configure(&other);
+    server.signal("HUP");
+    server.logs("the certificate was read again");
+    refused(tls(address, &fourth));
+
+    // Through all of which the first connection was left alone.
+    refused(open);
+    server.signal("TERM");
+    assert_eq!(server.ended().status.code(), Some(0));
+}
+
+#[test]
+fn hangup_reads_the_configuration_again() {
+    let home = Home::new();
+    let mut server = home.serve();
+    home.configure("[mqtt]\nlistn = 1");
+    server.signal("HUP");
+    server.logs("unknown key mqtt.listn");
+    // What is good reaches the plugins whose tables changed.
+    home.configure("[plugins.im]\nsends_per_minute = 7");
+    server.signal("HUP");
+    server.logs("plugin=\"im\"");
+    TcpStream::connect(server.addresses()["mqtt"]).unwrap();
+    server.signal("TERM");
+    assert_eq!(server.ended().status.code(), Some(0));
 }
 
 #[test]

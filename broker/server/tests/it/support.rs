@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use server::Server;
-use server::{PATIENCE, read_all};
+use server::read_all;
+pub(crate) use server::{PATIENCE, Server};
 
 /// A data folder and the way to run the binary on it.
 pub(crate) struct Home {

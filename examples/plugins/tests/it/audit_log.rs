@@ -104,3 +104,11 @@ async fn full_files_are_put_aside_and_the_oldest_goes() {
     assert_eq!(now[..last.len()], last);
     assert_eq!(now[last.len()]["event"], "session_opened");
 }
+
+mod conformance {
+    use super::*;
+
+    partyline_testkit::conformance!(partyline_testkit::Conformance::<AuditLog>::new(
+        json!({ "messages": true })
+    ));
+}

@@ -57,3 +57,11 @@ async fn a_leading_plus_can_be_allowed() {
     assert_eq!(codes, [0, NOT_AUTHORIZED, NOT_AUTHORIZED]);
     broker.stop().await;
 }
+
+mod conformance {
+    use super::*;
+
+    partyline_testkit::conformance!(partyline_testkit::Conformance::<DenyWildcard>::new(
+        json!({ "also": ["building/#"] })
+    ));
+}

@@ -46,3 +46,9 @@ async fn what_cannot_be_said_is_an_error_in_reply_and_acknowledgement() {
     assert!(reply["error"]["code"].is_u64(), "{reply}");
     broker.stop().await;
 }
+
+mod conformance {
+    use super::*;
+
+    partyline_testkit::conformance!(partyline_testkit::Conformance::<Echo>::new(json!({})));
+}

@@ -108,3 +108,11 @@ async fn a_key_that_it_does_not_have_is_named() {
         "{error}"
     );
 }
+
+mod conformance {
+    use super::*;
+
+    partyline_testkit::conformance!(partyline_testkit::Conformance::<PayloadLimit>::new(
+        json!({ "bytes": 9 })
+    ));
+}

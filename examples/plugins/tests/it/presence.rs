@@ -91,3 +91,9 @@ async fn who_was_here_when_the_broker_stopped_is_gone_after_the_next_start() {
     until(&mut watcher, "presence/watcher", true).await;
     second.stop().await;
 }
+
+mod conformance {
+    use super::*;
+
+    partyline_testkit::conformance!(partyline_testkit::Conformance::<Presence>::new(json!({})));
+}

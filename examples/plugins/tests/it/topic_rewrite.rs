@@ -89,3 +89,9 @@ async fn rules_that_make_no_sense_keep_the_broker_from_starting() {
         assert!(started.is_err(), "{from} to {to}");
     }
 }
+
+mod conformance {
+    use super::*;
+
+    partyline_testkit::conformance!(partyline_testkit::Conformance::<TopicRewrite>::new(rules()));
+}

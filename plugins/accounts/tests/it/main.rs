@@ -7,6 +7,8 @@ mod changes;
 #[cfg(test)]
 mod classes;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod notices;

@@ -2,4 +2,5 @@
 #![cfg(test)]
 
 mod changes;
+mod conformance;
 mod door;

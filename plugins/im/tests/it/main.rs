@@ -10,6 +10,7 @@
 )]
 
 mod acknowledging;
+mod conformance;
 mod delivering;
 mod group_commit;
 mod sending;

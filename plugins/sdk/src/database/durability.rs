@@ -90,7 +90,7 @@ fn require(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, AtomicUsize};
 
     use sqlx::sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -121,6 +121,7 @@ mod tests {
             pool: Pool::Sqlite { reader, writer },
             write_slots: Semaphore::new(1),
             commits: AtomicU64::new(0),
+            unfinished: AtomicUsize::new(0),
         }));
         let found = database.check_durability().await;
         database.close().await;

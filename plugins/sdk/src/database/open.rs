@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -61,6 +61,7 @@ impl Database {
             pool,
             write_slots: Semaphore::new(writers),
             commits: AtomicU64::new(0),
+            unfinished: AtomicUsize::new(0),
         }));
         let durability = database.check_durability().await?;
         tracing::info!(settings = ?durability.settings, "database open, commits are durable");

@@ -1,6 +1,6 @@
 //! The write queue.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +39,7 @@ pub trait WriteJob: Send {
 impl Database {
     /// Runs a job as one transaction and returns after its commit.
     pub async fn write<J: WriteJob>(&self, mut job: J) -> Result<J::Output, sqlx::Error> {
+        let _unfinished = Unfinished::begin(&self.0.unfinished);
         let _slot = self
             .0
             .write_slots
@@ -83,6 +84,22 @@ impl Database {
         };
         self.0.commits.fetch_add(1, Ordering::Relaxed);
         Ok(output)
+    }
+}
+
+/// Counts a job until it is done or given up.
+struct Unfinished<'a>(&'a AtomicUsize);
+
+impl<'a> Unfinished<'a> {
+    fn begin(jobs: &'a AtomicUsize) -> Self {
+        jobs.fetch_add(1, Ordering::Relaxed);
+        Self(jobs)
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

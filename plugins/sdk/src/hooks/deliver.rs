@@ -33,6 +33,9 @@ pub enum DeliverVerdict {
 /// before it waits there; and a retained one for each subscription that it is sent for. It does not
 /// see what its own plugin published, nor what any plugin delivers to a session by its handle.
 ///
+/// Of a shared subscription only the session that would get it is asked about; what is kept from
+/// it goes to another of the group.
+///
 /// It multiplies with the fan-out, so it is not async and must be fast. The broker may hold locks
 /// meanwhile: a filter that calls the broker's handle panics. A panic is a fault: the recipient
 /// gets the message or does not, as registered.

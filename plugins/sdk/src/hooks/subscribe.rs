@@ -77,8 +77,8 @@ pub enum SubscribeVerdict {
     Next,
     /// Granted, past the other filters.
     Accept,
-    /// Refused. The SUBACK has a code for each topic filter, of which 3.x knows one; the message
-    /// goes to the log.
+    /// Refused. The SUBACK has a code for each topic filter, of which 3.x knows one, and one reason
+    /// string for all of them.
     Reject(Refusal),
 }
 

@@ -1,15 +1,19 @@
 //! MQTT itself, packet by packet, with a plugin that lets everybody in.
 #![cfg(test)]
 
+mod admin_access;
 mod app_isolation;
 mod broken_packets;
 mod connect;
 mod connect_refused;
+mod cross_app_probes;
 mod delivery_guarantees;
 mod health;
 mod hostile;
 mod limits;
 mod many_retained;
+mod metrics;
+mod plugin_routes;
 mod plugins;
 mod problem_information;
 mod publish;
@@ -22,8 +26,11 @@ mod slow;
 mod stop;
 mod subscribe;
 mod subscription_ids;
+mod sys;
+mod tls_reload;
 mod topic_aliases;
 mod transport;
+mod transports;
 mod websocket;
 mod will;
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 /// How long a server or command may take to end before the test fails.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server; killed if the test ends without stopping it.
 pub(crate) struct Server {
@@ -16,7 +16,13 @@ pub(crate) struct Server {
     /// The line that said it was ready.
     pub(crate) ready: String,
     rest: Receiver<String>,
-    log: Receiver<String>,
+    log: Log,
+}
+
+/// What it logs, line by line.
+struct Log {
+    lines: Receiver<String>,
+    so_far: String,
 }
 
 /// What a server that ended left behind.
@@ -35,7 +41,10 @@ impl Server {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
-        let log = read_all(stderr);
+        let mut log = Log {
+            lines: read_lines(stderr),
+            so_far: String::new(),
+        };
         let (lines, rest) = read_lines_until_ready(child.stdout.take().unwrap());
         let mut before_ready = Vec::new();
         let ready = loop {
@@ -45,7 +54,7 @@ impl Server {
                 Err(error) => {
                     drop(child.kill());
                     child.wait().unwrap();
-                    panic!("not ready, {error}: {}", log.recv().unwrap());
+                    panic!("not ready, {error}: {}", log.all());
                 }
             }
         };
@@ -86,15 +95,35 @@ impl Server {
             .rest
             .recv_timeout(PATIENCE)
             .expect("the server ends in time");
-        let log = self
-            .log
-            .recv_timeout(PATIENCE)
-            .expect("the server ends in time");
         Ended {
+            log: self.log.all().to_owned(),
             status: self.child.wait().unwrap(),
             after_ready,
-            log,
         }
+    }
+
+    /// Waits until it logs something with these words.
+    #[track_caller]
+    pub(crate) fn logs(&mut self, words: &str) {
+        while !self.log.next().contains(words) {}
+    }
+}
+
+impl Log {
+    #[track_caller]
+    fn next(&mut self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("nothing more in time: {}", self.so_far));
+        self.so_far.push_str(&line);
+        line
+    }
+
+    /// All of it, to the end.
+    fn all(&mut self) -> &str {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.so_far.push_str(&line);
+        }
+        &self.so_far
     }
 }
 
@@ -134,6 +163,22 @@ fn read_lines_until_ready(
         drop(rest_sender.send(text));
     });
     (lines, rest)
+}
+
+/// Every line with its end, read on a thread of its own so that the writer never has to wait.
+fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        loop {
+            let mut line = String::new();
+            if from.read_line(&mut line).unwrap() == 0 {
+                return;
+            }
+            drop(sender.send(line));
+        }
+    });
+    receiver
 }
 
 /// Reads to the end, on a thread of its own so that the writer never has to wait.

@@ -2,6 +2,7 @@
 
 mod mutations;
 pub(super) mod panics;
+mod properties;
 mod table;
 
 use partyline_testkit::{Packet, RawClient, TestBroker, Version};

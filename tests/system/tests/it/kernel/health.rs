@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use partyline_plugin::{Health, Plugin, PluginContext, Registrar, Tasks};
+use partyline_system_tests::http_get;
 use partyline_testkit::TestBroker;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,15 +78,8 @@ impl Plugin for Moody {
 
 /// Status and body of a GET.
 async fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut response = String::new();
-    let read = stream.read_to_string(&mut response);
-    tokio::time::timeout(partyline_testkit::PATIENCE, read).await??;
-    let status = response.split(' ').nth(1).unwrap_or_default().parse()?;
-    let body = response.split_once("\r\n\r\n").unwrap_or_default().1;
-    Ok((status, body.trim_end().to_owned()))
+    let reply = http_get(address, path).await?;
+    Ok((reply.status, reply.body))
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Hooks, commands and outlets, with small plugins of the tests' own.
 
 mod bouncer;
+mod changed_rules;
 mod command_order;
 mod commands;
 mod deliveries;

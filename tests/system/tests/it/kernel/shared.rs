@@ -283,6 +283,37 @@ async fn who_is_connected_goes_before_who_is_not() {
     broker.stop().await;
 }
 
+#[tokio::test]
+async fn who_comes_back_is_in_turn_again() {
+    let broker = broker().await;
+    for version in VERSIONS {
+        let mut awake = client(&broker, version, "awake").await;
+        awake.subscribe(&[("$share/g/a", 1)]).await.unwrap();
+        for number in 0..50 {
+            let mut sleeper = broker
+                .client(kept(version, &format!("{number}")))
+                .await
+                .unwrap();
+            sleeper.subscribe(&[("$share/g/a", 1)]).await.unwrap();
+            sleeper.disconnect(0).await.unwrap();
+        }
+        let mut publisher = client(&broker, version, "publisher").await;
+        publish(&mut publisher, "a", 0..60, 1).await;
+        assert_eq!(received(&mut awake).await.len(), 60);
+        let (mut back, _) = connect(&broker, &kept(version, "7")).await;
+        publish(&mut publisher, "a", 0..4, 1).await;
+        assert_eq!(received(&mut awake).await.len(), 2);
+        assert_eq!(received(&mut back).await.len(), 2);
+        awake.disconnect(0).await.unwrap();
+        publish(&mut publisher, "a", 0..4, 1).await;
+        assert_eq!(received(&mut back).await.len(), 4);
+        for number in 0..50 {
+            client(&broker, version, &format!("{number}")).await;
+        }
+    }
+    broker.stop().await;
+}
+
 /// Its queue of two is full, and so is what it may have unacknowledged.
 #[tokio::test]
 async fn who_has_no_room_is_passed_over() {

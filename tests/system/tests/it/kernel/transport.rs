@@ -33,7 +33,7 @@ pub(super) async fn scenario(mut one: RawClient, mut other: RawClient) -> anyhow
 }
 
 /// A broker with a TLS listener, and a client's configuration that trusts its certificate.
-async fn tls_broker(
+pub(super) async fn tls_broker(
     change: impl FnOnce(&mut BrokerConfig),
 ) -> anyhow::Result<(TestBroker, TlsConnector)> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
@@ -64,7 +64,7 @@ async fn tls_broker(
     Ok((broker, TlsConnector::from(Arc::new(config))))
 }
 
-async fn open(
+pub(super) async fn open(
     broker: &TestBroker,
     connector: &TlsConnector,
 ) -> anyhow::Result<TlsStream<TcpStream>> {

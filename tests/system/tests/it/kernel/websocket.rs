@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use partyline_plugin::Tasks;
+use partyline_protocol::AppKey;
+use partyline_system_tests::APP;
 use partyline_testkit::{ConnectOptions, RawClient, TestBroker, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
@@ -19,6 +21,16 @@ type Ws = WebSocketStream<TcpStream>;
 
 /// Opens a WebSocket; `Err` with the status if the broker refuses.
 async fn websocket(address: SocketAddr, path: &str, protocol: Option<&str>) -> Result<Ws, u16> {
+    page(address, path, protocol, &[]).await
+}
+
+/// The same from a page of these origins.
+async fn page(
+    address: SocketAddr,
+    path: &str,
+    protocol: Option<&str>,
+    origins: &[&str],
+) -> Result<Ws, u16> {
     let mut request = format!("ws://{address}{path}")
         .into_client_request()
         .unwrap();
@@ -27,6 +39,10 @@ async fn websocket(address: SocketAddr, path: &str, protocol: Option<&str>) -> R
         request
             .headers_mut()
             .insert("sec-websocket-protocol", value);
+    }
+    for origin in origins {
+        let value = HeaderValue::from_str(origin).unwrap();
+        request.headers_mut().append("origin", value);
     }
     let stream = TcpStream::connect(address).await.unwrap();
     match tokio_tungstenite::client_async(request, stream).await {
@@ -67,8 +83,8 @@ async fn carry(mut websocket: Ws, bytes: DuplexStream, size: usize) {
     }
 }
 
-/// A client over WebSocket that puts at most `size` bytes in a frame.
-async fn ws_client(broker: &TestBroker, version: Version, id: &str, size: usize) -> RawClient {
+/// A client over WebSocket that puts at most `size` bytes in a frame; nothing is sent yet.
+pub(super) async fn ws_open(broker: &TestBroker, version: Version, size: usize) -> RawClient {
     let protocol = if version == Version::V31 {
         "mqttv3.1"
     } else {
@@ -79,15 +95,14 @@ async fn ws_client(broker: &TestBroker, version: Version, id: &str, size: usize)
         .unwrap();
     let (near, far) = tokio::io::duplex(64 * 1024);
     Tasks::default().spawn(carry(websocket, far, size));
-    let mut client = RawClient::over(near, version);
-    assert_eq!(
-        client
-            .connect(&ConnectOptions::new(version, id))
-            .await
-            .unwrap()
-            .code,
-        0
-    );
+    RawClient::over(near, version)
+}
+
+/// The same, connected.
+async fn ws_client(broker: &TestBroker, version: Version, id: &str, size: usize) -> RawClient {
+    let mut client = ws_open(broker, version, size).await;
+    let connack = client.connect(&ConnectOptions::new(version, id)).await;
+    assert_eq!(connack.unwrap().code, 0);
     client
 }
 
@@ -148,6 +163,62 @@ async fn every_path_is_served_and_only_the_subprotocol_of_mqtt() -> anyhow::Resu
     }
     broker.stop().await;
     Ok(())
+}
+
+#[tokio::test]
+async fn pages_come_from_the_origins_that_are_listed() -> anyhow::Result<()> {
+    let app = AppKey::parse(APP)?;
+    let (listed, stranger) = ("https://app.example", "http://app.example");
+    for (origins, anonymous, origin, status) in [
+        // Without a list, wherever one needs credentials.
+        (&[][..], false, &[stranger][..], None),
+        (&[], false, &["null"], None),
+        (&[], true, &[stranger], Some(403)),
+        (&[], true, &["null"], Some(403)),
+        (&[], true, &["http://127.0.0.1:8083"], Some(403)),
+        // With one, what is in it.
+        (&[listed], true, &[listed], None),
+        (&[listed], true, &["HTTPS://App.Example"], None),
+        (&[listed], false, &[stranger], Some(403)),
+        (&[listed], true, &[stranger], Some(403)),
+        (&[listed], true, &["https://app.example.evil"], Some(403)),
+        (&[listed], true, &["https://app.example:444"], Some(403)),
+        (&[listed], true, &["null"], Some(403)),
+        (&[listed], true, &[listed, stranger], Some(403)),
+        (&["http://b", "null"], true, &["null"], None),
+        (&["*"], true, &[stranger], None),
+        // Who is no browser names none.
+        (&[], true, &[], None),
+        (&[listed], true, &[], None),
+    ] {
+        let broker = broker_with(|config| {
+            config.mqtt.ws_origins = origins.iter().map(|&one| one.to_owned()).collect();
+            config.mqtt.anonymous_app = anonymous.then(|| app.clone());
+        })
+        .await;
+        let opened = page(broker.addresses().ws, "/", Some("mqtt"), origin).await;
+        assert_eq!(opened.err(), status, "{origins:?} {anonymous} {origin:?}");
+        broker.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_origin_that_no_browser_says_keeps_the_broker_from_starting() {
+    for origin in [
+        "",
+        "app.example",
+        "https://",
+        "https://a/",
+        "https://*.a",
+        "https://a b",
+    ] {
+        let started = TestBroker::builder()
+            .config(|config| config.mqtt.ws_origins = vec![origin.to_owned()])
+            .start();
+        let error = format!("{:#}", started.await.unwrap_err());
+        assert!(error.contains("mqtt.ws_origins"), "{origin}: {error}");
+    }
 }
 
 /// [MQTT-6.0.0-1]

@@ -89,6 +89,42 @@ async fn a_refused_will_refuses_its_connect() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Only who would get it is asked about.
+#[tokio::test]
+async fn a_shared_message_that_is_kept_from_one_goes_to_another_of_its_group() -> anyhow::Result<()>
+{
+    let (broker, bouncer) = bouncer().await?;
+    for version in VERSIONS {
+        let mut shunned = client(&broker, version, "shunned").await;
+        let mut two = client(&broker, version, "two").await;
+        shunned.subscribe(&[("$share/g/d/a", 1)]).await?;
+        let mut publisher = client(&broker, version, "publisher").await;
+        publisher.publish_done("d/a", "to nobody", 1, false).await?;
+        two.subscribe(&[("$share/g/d/a", 1)]).await?;
+        let mut sleeper = broker.client(kept(version, "sleeper")).await?;
+        sleeper.subscribe(&[("$share/g/d/a", 1)]).await?;
+        sleeper.disconnect(0).await?;
+        for payload in ["1", "2", "3"] {
+            bouncer.calls();
+            publisher.publish_done("d/a", payload, 1, false).await?;
+            assert_eq!(two.take("d/a").await?.payload, payload);
+            let calls = bouncer.calls();
+            assert!(calls.contains(&"d/a to two".to_owned()), "{calls:?}");
+            assert!(
+                !calls.contains(&"d/a to sleeper, absent".to_owned()),
+                "{calls:?}"
+            );
+        }
+        shunned.quiet().await?;
+        client(&broker, version, "sleeper")
+            .await
+            .disconnect(0)
+            .await?;
+    }
+    broker.stop().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_subscription_may_be_lowered_or_refused() -> anyhow::Result<()> {
     let (broker, bouncer) = bouncer().await?;
@@ -121,6 +157,8 @@ async fn a_subscription_may_be_lowered_or_refused() -> anyhow::Result<()> {
             .map(|(filter, _)| format!("one subscribes to {filter}"))
             .collect();
         assert_eq!(calls, expected);
+        let repeated = [("lower", 2), ("a", 2), ("lower", 1), ("a", 1)];
+        assert_eq!(one.subscribe(&repeated).await?, [0, 2, 0, 1]);
         for topic in ["full", "hang", "somewhere", "deaf"] {
             one.publish_done(topic, "x", 1, false).await?;
         }

@@ -1,0 +1,6 @@
+//! The kit on plugins of its own.
+#![cfg(test)]
+
+mod broker;
+mod suite;
+mod unit;
