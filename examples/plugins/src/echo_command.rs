@@ -64,6 +64,7 @@ impl Plugin for Echo {
 }
 
 impl Echo {
+    #[expect(clippy::unused_async, reason = "a command may wait, this one need not")]
     async fn say(self: Arc<Self>, cx: CommandCx, request: Words) -> Result<Said, RequestError> {
         let (bytes, limit) = (request.words.len(), self.config.max_bytes);
         if bytes > limit {
