@@ -24,7 +24,7 @@ pub(crate) use log::{LogConfig, LogFormat};
 use settings::Settings;
 pub(crate) use show::show;
 
-use crate::catalogue;
+use crate::catalogue::Catalogue;
 use crate::cli::{GlobalArgs, ServeArgs};
 
 /// Every key with its default, commented.
@@ -53,7 +53,11 @@ impl std::fmt::Debug for Config {
 
 impl Config {
     /// Reads all sources.
-    pub(crate) fn load(global: &GlobalArgs, flags: &ServeArgs) -> Result<Self, ConfigError> {
+    pub(crate) fn load(
+        catalogue: &Catalogue,
+        global: &GlobalArgs,
+        flags: &ServeArgs,
+    ) -> Result<Self, ConfigError> {
         let file = file(global.config.as_deref(), &global.data)?;
         let mut layers = vec![Layer::text(Place::Defaults, DEFAULTS)?];
         if let Some(path) = file {
@@ -61,7 +65,7 @@ impl Config {
         }
         layers.push(Layer::environment()?);
         layers.push(Layer::flags(flags));
-        Self::merge(layers)
+        Self::merge(catalogue, layers)
     }
 
     /// The table of one plugin, which was checked when it was loaded.
@@ -70,23 +74,23 @@ impl Config {
         table.map_err(|error| ConfigError::new(error, Some(id)))
     }
 
-    fn merge(layers: Vec<Layer>) -> Result<Self, ConfigError> {
+    fn merge(catalogue: &Catalogue, layers: Vec<Layer>) -> Result<Self, ConfigError> {
         let mut figment = Figment::new();
         for layer in layers {
-            unknown::check(&layer)?;
+            unknown::check(catalogue, &layer)?;
             figment = figment.merge(layer);
         }
         let settings: Settings = figment
             .extract()
             .map_err(|error| ConfigError::new(error, None))?;
-        for factory in catalogue::factories() {
+        for factory in catalogue.factories() {
             let id = factory.id;
             factory
                 .check(&figment)
                 .map_err(|error| ConfigError::new(error, Some(id)))?;
         }
         let enabled = settings.plugins.enabled;
-        check_enabled(&enabled, &figment)?;
+        check_enabled(catalogue, &enabled, &figment)?;
         let broker = BrokerConfig {
             mqtt: settings.mqtt,
             http: settings.http,
@@ -117,12 +121,16 @@ fn file(named: Option<&Path>, data: &Path) -> Result<Option<PathBuf>, ConfigErro
     }
 }
 
-fn check_enabled(enabled: &[String], figment: &Figment) -> Result<(), ConfigError> {
+fn check_enabled(
+    catalogue: &Catalogue,
+    enabled: &[String],
+    figment: &Figment,
+) -> Result<(), ConfigError> {
     let mut seen = Vec::new();
     for name in enabled {
         let place = || Place::of(figment.find_metadata("plugins.enabled"), "plugins.enabled");
-        if !catalogue::knows(name) {
-            let (name, known) = (name.clone(), catalogue::names());
+        if !catalogue.knows(name) {
+            let (name, known) = (name.clone(), catalogue.names());
             return Err(ConfigError::UnknownEnabled {
                 name,
                 place: place(),

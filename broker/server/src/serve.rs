@@ -15,17 +15,19 @@ use partyline_plugin::database::Database;
 use partyline_plugin::services::Accounts;
 use tokio::task::JoinSet;
 
+use crate::catalogue::Catalogue;
 use crate::cli::{GlobalArgs, ServeArgs};
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::directory;
 use crate::output::Output;
-use crate::{catalogue, directory};
 use reload::reload;
 use signals::{Asked, Signals};
 
 /// Runs until a signal asks for an end; SIGHUP asks for the configuration to be read again. A
 /// second signal does not wait for the first one's end.
 pub(crate) async fn serve(
+    catalogue: &Catalogue,
     config: Config,
     global: &GlobalArgs,
     flags: &ServeArgs,
@@ -36,14 +38,14 @@ pub(crate) async fn serve(
     let _locks = data.lock(&config.database_url)?;
     let mut tls = config.broker.mqtt.tls.clone();
     let broker = tokio::select! {
-        broker = start(config, &data, output) => broker?,
+        broker = start(catalogue, config, &data, output) => broker?,
         code = signals.stop() => return Ok(code),
     };
     ready::announce(broker.addresses(), output)?;
 
     while signals.next().await == Asked::Reload {
         tokio::select! {
-            () = reload(&broker, global, flags, &mut tls) => {}
+            () = reload(&broker, catalogue, global, flags, &mut tls) => {}
             _code = signals.stop() => break,
         }
     }
@@ -72,16 +74,28 @@ async fn finish(
     }
 }
 
-async fn start(config: Config, data: &DataDir, output: Output) -> anyhow::Result<Broker> {
+async fn start(
+    catalogue: &Catalogue,
+    config: Config,
+    data: &DataDir,
+    output: Output,
+) -> anyhow::Result<Broker> {
     let database = data.open_database(&config.database_url).await?;
     if config.enabled.iter().any(|id| id == AccountsPlugin::ID) {
         prepare_accounts(&config, &database, output).await?;
     } else {
         tracing::warn!("the plugin accounts is not enabled: nobody can connect with credentials");
     }
+    for id in catalogue.ids() {
+        if !config.enabled.iter().any(|enabled| enabled == id) {
+            tracing::info!(plugin = id, "known, but not in [plugins] enabled");
+        }
+    }
     let mut builder = Broker::builder(config.broker, config.figment, database, data.path());
     for id in &config.enabled {
-        let factory = catalogue::factory(id).with_context(|| format!("unknown plugin {id}"))?;
+        let factory = catalogue
+            .factory(id)
+            .with_context(|| format!("unknown plugin {id}"))?;
         builder = builder.factory(factory);
     }
     builder.start().await.context("cannot start")

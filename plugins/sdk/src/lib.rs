@@ -78,6 +78,7 @@ pub mod services;
 mod session;
 mod tasks;
 
+pub use anyhow;
 pub use async_trait::async_trait;
 pub use axum;
 pub use bytes;

@@ -13,6 +13,7 @@
 mod broker;
 mod conformance;
 mod http;
+mod open_door;
 mod raw;
 mod scratch;
 mod unit;
@@ -26,6 +27,7 @@ pub use conformance::Conformance;
 #[doc(hidden)]
 pub use conformance::run;
 pub use http::{HttpClient, HttpReply};
+pub use open_door::OpenDoor;
 pub use partyline_broker::{AdminToken, BrokerConfig, ChainDescription, ReloadOutcome, TlsConfig};
 pub use raw::{
     ConnAck, ConnectOptions, ConnectionClosed, Packet, Properties, Property, Publish, RawClient,

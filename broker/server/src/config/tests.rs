@@ -11,7 +11,7 @@ fn load(text: &str, flags: &ServeArgs) -> Result<Config, ConfigError> {
     ];
     let mut layers = layers.into_iter().collect::<Result<Vec<_>, _>>()?;
     layers.push(Layer::flags(flags));
-    Config::merge(layers)
+    Config::merge(&Catalogue::default(), layers)
 }
 
 fn refused(text: &str) -> String {

@@ -5,9 +5,9 @@ use figment::error::Kind;
 use super::layer::{ENV_PREFIX, Layer};
 use super::settings::Settings;
 use super::{ConfigError, Place};
-use crate::catalogue;
+use crate::catalogue::Catalogue;
 
-pub(super) fn check(layer: &Layer) -> Result<(), ConfigError> {
+pub(super) fn check(catalogue: &Catalogue, layer: &Layer) -> Result<(), ConfigError> {
     if *layer.place() == Place::Environment {
         check_variables()?;
     }
@@ -16,13 +16,13 @@ pub(super) fn check(layer: &Layer) -> Result<(), ConfigError> {
         unless_unknown(error, None)?;
     }
     for name in layer.plugin_tables() {
-        let Some(factory) = catalogue::factory(name) else {
+        let Some(factory) = catalogue.factory(name) else {
             let key = format!("plugins.{name}");
             let place = layer.place().at(&key);
             return Err(ConfigError::UnknownTable {
                 key,
                 place,
-                known: catalogue::names(),
+                known: catalogue.names(),
             });
         };
         if let Err(error) = factory.check(&figment) {

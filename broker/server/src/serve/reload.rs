@@ -2,6 +2,7 @@
 
 use partyline_broker::{Broker, TlsConfig};
 
+use crate::catalogue::Catalogue;
 use crate::cli::{GlobalArgs, ServeArgs};
 use crate::config::Config;
 
@@ -11,11 +12,12 @@ use crate::config::Config;
 /// `tls` are the files in use; they are read again even where the configuration cannot be.
 pub(super) async fn reload(
     broker: &Broker,
+    catalogue: &Catalogue,
     global: &GlobalArgs,
     flags: &ServeArgs,
     tls: &mut Option<TlsConfig>,
 ) {
-    match Config::load(global, flags) {
+    match Config::load(catalogue, global, flags) {
         Ok(config) => {
             if config.broker.mqtt.tls.is_some() {
                 tls.clone_from(&config.broker.mqtt.tls);

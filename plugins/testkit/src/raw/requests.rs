@@ -124,10 +124,13 @@ impl RawClient {
         .await
     }
 
-    /// Sends a command at QoS 1 and returns its reply and the reason of the PUBACK.
+    /// Sends a command at QoS 1 and returns its reply, on `reply` in its namespace such as `$im/` or
+    /// `$x/{plugin}/`, and the reason of the PUBACK.
     pub async fn request(&mut self, topic: &str, request: &Value) -> anyhow::Result<(Value, u8)> {
         let id = self.publish(topic, request.to_string(), 1, false).await?;
-        let namespace = topic.split('/').next().unwrap_or(topic);
+        let own = if topic.starts_with("$x/") { 2 } else { 1 };
+        let end = topic.match_indices('/').nth(own - 1);
+        let namespace = end.map_or(topic, |(end, _)| topic.get(..end).unwrap_or(topic));
         let reply = self.publish_on(&format!("{namespace}/reply")).await?;
         let reason = self.acked(4, id).await?;
         Ok((reply.json()?, reason))
