@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::{AppKey, ClientId, IdError, TopicError, TopicFilter, TopicLimits};
 use partyline_plugin::services::Services;
 use partyline_plugin::{
-    DeviceKey, Message, Owner, Principal, ProtocolVersion, Qos, Registrar, Role, SessionId,
+    Clock, DeviceKey, Message, Owner, Principal, ProtocolVersion, Qos, Registrar, Role, SessionId,
     SessionInfo, Verdict,
 };
 
@@ -17,6 +17,7 @@ use crate::packet::{RetainHandling, SubscribeOptions};
 use crate::plugins::HookTable;
 use crate::router::AppSpace;
 use crate::session::{Commands, Session};
+use crate::store::Journal;
 
 /// Largest packet, bytes.
 const LARGEST: usize = 256 * 1024;
@@ -69,9 +70,12 @@ pub struct Topics {
 impl Topics {
     /// Without any subscription.
     pub fn new() -> Result<Self, IdError> {
-        let space = Arc::new(AppSpace::new(&LimitsConfig::default()));
+        let device = device()?;
+        let journal = Arc::new(Journal::new(Clock::default()));
+        let space = AppSpace::new(device.app.clone(), &LimitsConfig::default(), journal);
+        let space = Arc::new(space);
         let commands = Arc::new(Commands::default());
-        let session = Session::new(device()?, None, Arc::clone(&space), commands);
+        let session = Session::new(device, None, Arc::clone(&space), commands);
         Ok(Self {
             space,
             session: Arc::new(session),

@@ -23,14 +23,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partyline_plugin::Clock;
 use partyline_plugin::protocol::AppKey;
+use partyline_plugin::{Clock, Tasks};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::BrokerConfig;
 use crate::connection;
 use crate::kernel::Kernel;
-use crate::sweeper;
+use crate::{store, sweeper};
 use door::Door;
 use peer::Peer;
 
@@ -77,6 +77,8 @@ impl Sandbox {
         let door = Arc::new(Door::default());
         kernel.hooks.store(Arc::new(door.hooks()));
         sweeper::spawn(&kernel);
+        let storing = Tasks::default();
+        storing.spawn(store::write_nothing(Arc::clone(&kernel.journal)));
         Self { kernel, door }
     }
 

@@ -1,6 +1,10 @@
 //! The broker kernel: listeners, sessions, the router, the hook chain and the host of plugins.
 //!
 //! It names no plugin. A binary picks the plugins, hands them to [`Broker::builder`] and starts it.
+#![expect(
+    clippy::duplicate_mod,
+    reason = "one text of the statements serves both databases"
+)]
 
 mod access;
 #[cfg(feature = "bench")]

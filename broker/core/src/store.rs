@@ -30,6 +30,8 @@ pub(crate) use packet::encode;
 pub(crate) use record::{SessionRecord, Stage, WillRecord};
 pub(crate) use row::{Body, RetainedPlace, Row, SessionRows};
 pub(crate) use writer::Writer;
+#[cfg(feature = "fuzzing")]
+pub(crate) use writer::write_nothing;
 
 /// The id under which the kernel's own tables are brought up to date.
 pub(crate) const KERNEL: &str = "kernel";

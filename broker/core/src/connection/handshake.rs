@@ -23,7 +23,7 @@ use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::metrics::NoConnect;
 use crate::packet::{ConnAck, Connect};
-use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Session};
+use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Registry, Session};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -189,7 +189,7 @@ async fn join(
             let message = "the subscriptions cannot be checked now";
             return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
         }
-        ticket = registry.admitted(&session, attachment.id, previous.waits());
+        ticket = Registry::admitted(&session, attachment.id, previous.waits());
     }
     // The client is not told before that what was is over: it could come back.
     if !kernel.stored(ticket).await {

@@ -132,12 +132,7 @@ impl Registry {
     /// Stores that a connection took the session up, when nothing can refuse it any more. The ticket
     /// is of what must be on disk before the client is told: a will that is not due any more, or the
     /// end of what was stored.
-    pub(crate) fn admitted(
-        &self,
-        session: &Session,
-        id: SessionId,
-        waited: bool,
-    ) -> Option<Ticket> {
+    pub(crate) fn admitted(session: &Session, id: SessionId, waited: bool) -> Option<Ticket> {
         let mut state = session.held_by(id)?;
         if state.expiry_secs == 0 {
             return state.outbound.forget_rows();

@@ -219,12 +219,12 @@ impl<'a> Reader<'a> {
         self.loaded.sessions.get_mut(*place)
     }
 
-    pub(super) fn subscription(&mut self, row: SubscriptionRow) {
+    pub(super) fn subscription(&mut self, row: &SubscriptionRow) {
         let read = self.read_subscription(row);
         self.keep(read);
     }
 
-    fn read_subscription(&mut self, row: SubscriptionRow) -> Option<()> {
+    fn read_subscription(&mut self, row: &SubscriptionRow) -> Option<()> {
         let filter = TopicFilter::parse(&row.filter, &TopicLimits::MQTT).ok()?;
         let mut options = SubscribeOptions::from_byte(u8::try_from(row.options).ok()?)?;
         if let Some(id) = row.subscription_id {
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
         Some(Arc::new(Publication::until(message, expires)))
     }
 
-    pub(super) fn message(&mut self, row: MessageRow) {
+    pub(super) fn message(&mut self, row: &MessageRow) {
         self.highest.1 = self.highest.1.max(row.id);
         let publication = self.publication(&row.packet, row.expires_ms);
         self.keep(publication.as_ref().map(drop));
@@ -305,7 +305,7 @@ impl<'a> Reader<'a> {
         };
         let now = self.now;
         let session = self.of(row.session)?;
-        let row = session.rows.read(position, record.clone(), body);
+        let row = Box::new(session.rows.read(position, record.clone(), body));
         if stage == Stage::Waits && publication.as_ref().is_some_and(|one| one.expired(now)) {
             // The row goes with it.
             return Some(());
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    pub(super) fn received(&mut self, row: ReceivedRow) {
+    pub(super) fn received(&mut self, row: &ReceivedRow) {
         let read = u16::try_from(row.packet_id).ok().and_then(|id| {
             self.of(row.session)?.received.push(id);
             Some(())

@@ -120,18 +120,13 @@ impl SessionRows {
     }
 
     /// A row that is in the tables.
-    pub(super) fn read(
-        &self,
-        position: u64,
-        record: QueueRecord,
-        body: Option<Arc<Body>>,
-    ) -> Box<Row> {
-        Box::new(Row {
+    pub(super) fn read(&self, position: u64, record: QueueRecord, body: Option<Arc<Body>>) -> Row {
+        Row {
             place: Arc::clone(&self.place),
             position,
             record,
             body,
-        })
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 use partyline_plugin::Owner;
-use partyline_plugin::protocol::TopicFilter;
+use partyline_plugin::protocol::{RegistrationId, TopicFilter};
 use serde::Serialize;
 
 use super::batch::{Batch, QueueChange};
@@ -67,6 +67,7 @@ struct Session<'a> {
     will_delay_secs: i64,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 #[derive(Serialize)]
 struct Subscription<'a> {
     session: i64,
@@ -250,7 +251,7 @@ fn session<'a>(no: SessionNo, record: &'a SessionRecord, sessions: &mut Rows<Ses
         owner,
         username,
         client_id: key.client_id.as_str(),
-        registration: registration.as_ref().map(|one| one.as_str()),
+        registration: registration.as_ref().map(RegistrationId::as_str),
         expiry_secs: (*expiry_secs).into(),
         detached_ms: *detached_ms,
         start: will_place.map(|(start, _)| start),

@@ -81,6 +81,18 @@ async fn write(journal: Arc<Journal>, database: Database, stop: CancellationToke
     }
 }
 
+/// Says that all is written, where there is no database.
+#[cfg(feature = "fuzzing")]
+pub(crate) async fn write_nothing(journal: Arc<Journal>) {
+    loop {
+        while matches!(journal.work(), Work::Nothing) {
+            journal.changed().await;
+        }
+        let (number, _) = journal.take();
+        journal.written(number);
+    }
+}
+
 /// Writes a batch, however long it takes.
 async fn commit(database: &Database, batch: &Batch) {
     let steps = match steps(batch) {

@@ -32,11 +32,11 @@ pub(in crate::store) async fn all(pool: &Pool, to: &mut Reader<'_>) -> Result<()
     }
     let mut rows = sqlx::query_as::<Db, SubscriptionRow>(SUBSCRIPTIONS).fetch(pool);
     while let Some(row) = rows.try_next().await? {
-        to.subscription(row);
+        to.subscription(&row);
     }
     let mut rows = sqlx::query_as::<Db, MessageRow>(MESSAGES).fetch(pool);
     while let Some(row) = rows.try_next().await? {
-        to.message(row);
+        to.message(&row);
     }
     let mut rows = sqlx::query_as::<Db, QueueRow>(QUEUE).fetch(pool);
     while let Some(row) = rows.try_next().await? {
@@ -44,7 +44,7 @@ pub(in crate::store) async fn all(pool: &Pool, to: &mut Reader<'_>) -> Result<()
     }
     let mut rows = sqlx::query_as::<Db, ReceivedRow>(RECEIVED).fetch(pool);
     while let Some(row) = rows.try_next().await? {
-        to.received(row);
+        to.received(&row);
     }
     let mut rows = sqlx::query_as::<Db, RetainedRow>(RETAINED).fetch(pool);
     while let Some(row) = rows.try_next().await? {

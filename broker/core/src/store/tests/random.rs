@@ -154,10 +154,8 @@ fn change(world: &mut World, step: Step) {
                 }
             }
         }
-        Step::Sent(at, place, id) if place < world.queued(session(at)) => {
-            if world.is_waiting(session(at), place) {
-                world.sent(session(at), place, id);
-            }
+        Step::Sent(at, place, id) if world.is_waiting(session(at), place) => {
+            world.sent(session(at), place, id);
         }
         Step::Received(at, place) if place < world.queued(session(at)) => {
             world.received(session(at), place);

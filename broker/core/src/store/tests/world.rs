@@ -311,7 +311,8 @@ impl World {
     }
 
     pub(super) fn is_waiting(&self, id: &str, at: usize) -> bool {
-        self.sessions[id].queue[at].stage == Stage::Waits
+        let queued = self.sessions.get(id).and_then(|one| one.queue.get(at));
+        queued.is_some_and(|queued| queued.stage == Stage::Waits)
     }
 
     /// PUBREC came.

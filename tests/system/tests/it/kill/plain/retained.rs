@@ -43,9 +43,9 @@ async fn the_last_one_that_was_acknowledged_is_there(mut server: Server) -> anyh
         for step in 0..60 + 17 * run {
             number += 1;
             let topic = format!("r/{}", number * 7 % TOPICS);
-            let value = (number % 5 != 0).then_some(number);
+            let value = (!number.is_multiple_of(5)).then_some(number);
             let payload = value.map_or_else(String::new, |value| value.to_string());
-            let qos = if number % 3 == 0 { 2 } else { 1 };
+            let qos = if number.is_multiple_of(3) { 2 } else { 1 };
             let id = publisher.publish(&topic, &payload, qos, true).await?;
             if step + 1 == 60 + 17 * run {
                 on_the_way.insert(topic, value);
