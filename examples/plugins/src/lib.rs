@@ -26,3 +26,11 @@ pub use echo_command::{Echo, EchoConfig, Said, Words};
 pub use payload_limit::{PayloadLimit, PayloadLimitConfig, PrefixLimit};
 pub use presence::{Presence, PresenceConfig};
 pub use topic_rewrite::{Rewrite, TopicRewrite, TopicRewriteConfig};
+
+/// The code of the guide, compiled and run by `cargo test --doc`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/plugin-guide.md")]
+mod guide {
+    // For the operator's program.
+    use partyline as _;
+}

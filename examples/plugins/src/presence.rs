@@ -3,13 +3,14 @@
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use partyline_plugin::database::{Database, Migrations};
 use partyline_plugin::protocol::{TopicLimits, TopicName};
 use partyline_plugin::{
     BrokerHandle, CancellationToken, Clock, CloseReason, DEFAULT_QUEUE, DeviceKey, Event,
     EventKind, Message, MessageProperties, Observer, Origin, Owner, Plugin, PluginContext,
-    PublishError, Qos, Reason, Registrar, async_trait, tracing,
+    PublishError, Qos, Reason, Registrar, Tasks, async_trait, tracing,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,15 +21,16 @@ use serde_json::json;
 /// level cannot hold is written as `%2F` and so on. The app's server has no presence.
 ///
 /// Events only say that something may have changed. What is published is what the broker says then,
-/// and once more if that has changed meanwhile; so a takeover, a lost event and a reconnect in the
-/// wrong moment all end in the truth. Who was here when the broker stopped is in a table, and is
-/// looked at when it starts again.
+/// and once more if that has changed meanwhile; so a takeover or a reconnect in the wrong moment ends
+/// in the truth. Who was said to be here is in a table, which is looked through at the start, after
+/// a crash too, and now and then, in case the end of a connection was an event too many.
 #[derive(Debug)]
 pub struct Presence {
     config: PresenceConfig,
     broker: BrokerHandle,
     database: Database,
     clock: Clock,
+    tasks: Tasks,
 }
 
 /// `[plugins.presence]`
@@ -37,12 +39,15 @@ pub struct Presence {
 pub struct PresenceConfig {
     /// How long it is remembered that a client has left, seconds.
     pub offline_seconds: u32,
+    /// How often it is checked who is still here, seconds.
+    pub check_seconds: u32,
 }
 
 impl Default for PresenceConfig {
     fn default() -> Self {
         Self {
             offline_seconds: 86_400,
+            check_seconds: 60,
         }
     }
 }
@@ -62,6 +67,7 @@ impl Plugin for Presence {
             broker: cx.broker,
             database: cx.database,
             clock: cx.clock,
+            tasks: cx.tasks,
         })
     }
 
@@ -75,9 +81,17 @@ impl Plugin for Presence {
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
-        for device in store::online(&self.database).await? {
-            self.settle(&device).await;
-        }
+        let tasks = self.tasks.clone();
+        let period = Duration::from_secs(self.config.check_seconds.max(1).into());
+        let check = move || {
+            let presence = Arc::clone(&self);
+            async move {
+                if let Err(error) = presence.check().await {
+                    tracing::warn!(%error, "presence is not checked");
+                }
+            }
+        };
+        tasks.every("presence", period, check);
         stop.cancelled().await;
         Ok(())
     }
@@ -101,6 +115,24 @@ impl Observer for Presence {
 }
 
 impl Presence {
+    /// Takes leave of those who are gone without a word.
+    async fn check(&self) -> anyhow::Result<()> {
+        let mut after = store::Row::default();
+        loop {
+            let rows = store::online(&self.database, &after).await?;
+            for row in &rows {
+                let device = store::device(row)?;
+                if self.broker.session_of(&device).is_none() {
+                    self.settle(&device).await;
+                }
+            }
+            match rows.into_iter().next_back() {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Publishes whether the device is here until that is still true afterwards. Two of these at a
     /// time do no harm: each looks again after it has published.
     async fn settle(&self, device: &DeviceKey) {

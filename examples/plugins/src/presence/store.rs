@@ -21,25 +21,37 @@ pub(super) const MIGRATIONS: Migrations = Migrations {
     postgres: TABLE,
 };
 
-/// The devices that were here.
-pub(super) async fn online(database: &Database) -> anyhow::Result<Vec<DeviceKey>> {
-    const QUERY: &str = "SELECT app, owner, client FROM presence_online";
-    let rows: Vec<(String, String, String)> = match database.pool() {
-        Pool::Sqlite { reader, .. } => sqlx::query_as(QUERY).fetch_all(reader).await?,
-        Pool::Postgres(pool) => sqlx::query_as(QUERY).fetch_all(pool).await?,
-    };
-    let devices = rows.iter().map(|(app, owner, client)| {
-        Ok::<_, IdError>(DeviceKey {
-            app: AppKey::parse(app)?,
-            owner: match owner.strip_prefix("user:") {
-                Some(user) => Owner::User(Username::parse(user)?),
-                None if owner == "device" => Owner::Device,
-                None => Owner::Anonymous,
-            },
-            client_id: ClientId::parse(client)?,
-        })
-    });
-    Ok(devices.collect::<Result<_, _>>()?)
+/// App, owner and client id.
+pub(super) type Row = (String, String, String);
+
+/// Some of the devices that were here: those that come next after this one.
+pub(super) async fn online(database: &Database, after: &Row) -> Result<Vec<Row>, sqlx::Error> {
+    const QUERY: &str = "SELECT app, owner, client FROM presence_online
+         WHERE (app, owner, client) > ($1, $2, $3) ORDER BY app, owner, client LIMIT 500";
+    let (app, owner, client) = after;
+    match database.pool() {
+        Pool::Sqlite { reader, .. } => {
+            let query = sqlx::query_as(QUERY).bind(app).bind(owner).bind(client);
+            query.fetch_all(reader).await
+        }
+        Pool::Postgres(pool) => {
+            let query = sqlx::query_as(QUERY).bind(app).bind(owner).bind(client);
+            query.fetch_all(pool).await
+        }
+    }
+}
+
+/// The device of a row.
+pub(super) fn device((app, owner, client): &Row) -> Result<DeviceKey, IdError> {
+    Ok(DeviceKey {
+        app: AppKey::parse(app)?,
+        owner: match owner.strip_prefix("user:") {
+            Some(user) => Owner::User(Username::parse(user)?),
+            None if owner == "device" => Owner::Device,
+            None => Owner::Anonymous,
+        },
+        client_id: ClientId::parse(client)?,
+    })
 }
 
 /// Notes that a device is here, or no longer.

@@ -1,5 +1,5 @@
 use partyline_examples::Presence;
-use partyline_testkit::{ConnectOptions, RawClient, TestBroker, Version};
+use partyline_testkit::{Backend, RawClient, ScratchDatabase, TestBroker};
 use serde_json::json;
 
 use crate::{broker, builder, client};
@@ -74,22 +74,34 @@ async fn a_client_id_stays_within_its_level() {
     broker.stop().await;
 }
 
-#[tokio::test]
-async fn who_was_here_when_the_broker_stopped_is_gone_after_the_next_start() {
-    let first = broker::<Presence>(json!({})).await;
-    let mut watcher_before = watcher(&first).await;
-    let _anna = client(&first, "anna").await;
+async fn who_was_here_is_gone_after_a_restart(backend: Backend) {
+    let database = ScratchDatabase::create(backend).await.unwrap();
+    let broker = builder::<Presence>(json!({}))
+        .database(database.url())
+        .start()
+        .await
+        .unwrap();
+    let mut watcher_before = watcher(&broker).await;
+    let _anna = client(&broker, "anna").await;
     until(&mut watcher_before, "presence/anna", true).await;
-    let folder = first.stop().await;
 
-    let builder = builder::<Presence>(json!({})).folder(folder);
-    let second = builder.start().await.unwrap();
-    let options = ConnectOptions::new(Version::V5, "watcher");
-    let mut watcher = second.client(options).await.unwrap();
+    let broker = broker.restart().await.unwrap();
+    let mut watcher = client(&broker, "watcher").await;
     watcher.subscribe(&[("presence/#", 1)]).await.unwrap();
     until(&mut watcher, "presence/anna", false).await;
     until(&mut watcher, "presence/watcher", true).await;
-    second.stop().await;
+    broker.stop().await;
+    database.discard().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_here_is_gone_after_a_restart_on_sqlite() {
+    who_was_here_is_gone_after_a_restart(Backend::Sqlite).await;
+}
+
+#[tokio::test]
+async fn who_was_here_is_gone_after_a_restart_on_postgres() {
+    who_was_here_is_gone_after_a_restart(Backend::Postgres).await;
 }
 
 mod conformance {
