@@ -30,7 +30,7 @@ pub(crate) use packet::encode;
 pub(crate) use record::{SessionRecord, Stage, WillRecord};
 pub(crate) use row::{Body, RetainedPlace, Row, SessionRows};
 pub(crate) use writer::Writer;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use writer::write_nothing;
 
 /// The id under which the kernel's own tables are brought up to date.

@@ -82,7 +82,7 @@ async fn write(journal: Arc<Journal>, database: Database, stop: CancellationToke
 }
 
 /// Says that all is written, where there is no database.
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) async fn write_nothing(journal: Arc<Journal>) {
     loop {
         while matches!(journal.work(), Work::Nothing) {
