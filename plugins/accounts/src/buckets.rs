@@ -136,6 +136,7 @@ mod tests {
         assert!(taken.count() <= 4);
         assert!(buckets.rows.lock().iter().all(|row| row.len() == 2));
         assert!((100..200).all(|key| buckets.take(&key, 0).is_none()));
-        assert!(buckets.take(&7, 10_000).is_some());
+        // All four may have been counted in one place.
+        assert!(buckets.take(&7, 40_000).is_some());
     }
 }
