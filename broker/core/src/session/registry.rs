@@ -154,6 +154,8 @@ impl Registry {
         self.unindex(&attachment);
         state.outbound.detach();
         state.put_back(previous, &session.space);
+        let reason = CloseReason::Ended(Reason::ServerUnavailable);
+        session.tell_closed(&attachment, reason, true);
         session.save(&state);
     }
 
