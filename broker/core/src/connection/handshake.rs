@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use partyline_plugin::{
-    CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason,
+    CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason, SessionId,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -23,7 +23,7 @@ use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::metrics::NoConnect;
 use crate::packet::{ConnAck, Connect};
-use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Session};
+use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Previous, Session};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -185,7 +185,7 @@ async fn join(
     if let Some(previous) = previous {
         let asked = kernel.authorize_again(&session, &attachment.info()).await;
         if asked.is_err() {
-            registry.put_back(&session, attachment.id, previous);
+            put_back(kernel, &session, attachment.id, previous);
             let message = "the subscriptions cannot be checked now";
             return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
         }
@@ -210,6 +210,15 @@ async fn join(
         terms,
         greeting,
     })
+}
+
+/// Leaves the session that was taken up as it was.
+fn put_back(kernel: &Kernel, session: &Arc<Session>, id: SessionId, previous: Previous) {
+    // A will that is due since there is no place to wait is published and gone in one transaction.
+    let _together = kernel.journal.together();
+    if let Some(will) = kernel.registry.put_back(session, id, previous) {
+        kernel.publish_will(session, will);
+    }
 }
 
 /// Begins the connection with its CONNACK and its welcome.
