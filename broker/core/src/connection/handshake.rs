@@ -182,25 +182,21 @@ async fn join(
         // So may the end of its app.
         kernel.end_of_app(&session);
     }
-    if let Some(previous) = previous {
+    let mut refusal = None;
+    if let Some(previous) = &previous {
         let asked = kernel.authorize_again(&session, &attachment.info()).await;
         if asked.is_err() {
-            put_back(kernel, &session, attachment.id, previous);
-            let message = "the subscriptions cannot be checked now";
-            return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
+            refusal = Some("the subscriptions cannot be checked now");
+        } else {
+            ticket = registry.admitted(&session, attachment.id, previous.waits());
         }
-        ticket = registry.admitted(&session, attachment.id, previous.waits());
     }
     // The client is not told before that what was is over: it could come back.
-    if !kernel.stored(ticket).await {
-        let how = Detach {
-            publish_will: false,
-            expiry_secs: None,
-            reason: CloseReason::Ended(Reason::ServerUnavailable),
-        };
-        let max_expiry = kernel.config.mqtt.max_session_expiry;
-        let _ = registry.detach(&session, attachment.id, &how, max_expiry);
-        let message = "the database does not answer";
+    if refusal.is_none() && !kernel.stored(ticket).await {
+        refusal = Some("the database does not answer");
+    }
+    if let Some(message) = refusal {
+        leave(kernel, &session, attachment.id, previous);
         return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
     }
     Ok(Joined {
@@ -212,11 +208,22 @@ async fn join(
     })
 }
 
-/// Leaves the session that was taken up as it was.
-fn put_back(kernel: &Kernel, session: &Arc<Session>, id: SessionId, previous: Previous) {
-    // A will that is due since there is no place to wait is published and gone in one transaction.
+/// Parts a connection that is refused from its session: one that it took up is as it was before.
+fn leave(kernel: &Kernel, session: &Arc<Session>, id: SessionId, previous: Option<Previous>) {
+    // A will that becomes due by this is published and gone in one transaction.
     let _together = kernel.journal.together();
-    if let Some(will) = kernel.registry.put_back(session, id, previous) {
+    let due = if let Some(previous) = previous {
+        kernel.registry.put_back(session, id, previous)
+    } else {
+        let how = Detach {
+            publish_will: false,
+            expiry_secs: None,
+            reason: CloseReason::Ended(Reason::ServerUnavailable),
+        };
+        let max_expiry = kernel.config.mqtt.max_session_expiry;
+        kernel.registry.detach(session, id, &how, max_expiry)
+    };
+    if let Some(will) = due {
         kernel.publish_will(session, will);
     }
 }

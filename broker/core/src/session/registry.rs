@@ -146,8 +146,8 @@ impl Registry {
     }
 
     /// Parts a connection that is refused from the session that it took up, which is as before: it
-    /// waits for its client, or ends if the app has no place for one more. Returns a will that is due
-    /// then.
+    /// waits for its client, or ends if the app has no place for one more or its end was stored
+    /// already. Returns a will that is due then.
     pub(crate) fn put_back(
         &self,
         session: &Arc<Session>,
@@ -159,7 +159,7 @@ impl Registry {
         self.unindex(&attachment);
         state.outbound.detach();
         state.put_back(previous, &session.space);
-        let over = state.place.is_none();
+        let over = state.place.is_none() || state.outbound.rows().is_none();
         state.ended = over;
         let reason = CloseReason::Ended(Reason::ServerUnavailable);
         session.tell_closed(&attachment, reason, !over);
