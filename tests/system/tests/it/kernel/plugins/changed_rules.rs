@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use partyline_plugin::{
-    AccessVerdict, AuthorizeSubscribe, FilterOptions, HookResult, Plugin, PluginContext, Reason,
-    Registrar, SessionInfo, SubscribeRequest,
+    AccessVerdict, AuthorizePublish, AuthorizeSubscribe, FilterOptions, HookResult, Message,
+    Plugin, PluginContext, Reason, Registrar, SessionInfo, SubscribeRequest,
 };
 use partyline_system_tests::{APP, OTHER_APP, OpenDoor};
 use partyline_testkit::{TestBroker, Version};
@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use super::super::{VERSIONS, by_version, client, connect, kept};
 use super::demo::{Config, Demo};
 use super::filter_faults::Sleepy;
+use super::login;
+use super::session;
 
-/// Denies `a` when it is told to.
+/// When it is told to, denies to subscribe to `a` and to publish to `will/denied`.
 struct Warden {
     denies: AtomicBool,
 }
@@ -34,7 +36,24 @@ impl Plugin for Warden {
     fn register(self: &Arc<Self>, registrar: &mut Registrar) {
         registrar
             .provides(self.clone())
+            .authorize_publish(FilterOptions::default(), self.clone())
             .authorize_subscribe(FilterOptions::default(), self.clone());
+    }
+}
+
+#[async_trait]
+impl AuthorizePublish for Warden {
+    async fn authorize_publish(
+        &self,
+        _: &SessionInfo,
+        message: &Message,
+    ) -> HookResult<AccessVerdict> {
+        let denied = message.topic.as_str() == "will/denied";
+        Ok(if denied && self.denies.load(Ordering::SeqCst) {
+            AccessVerdict::Deny(Reason::NotAuthorized)
+        } else {
+            AccessVerdict::Next
+        })
     }
 }
 
@@ -154,6 +173,40 @@ async fn a_fault_ends_connections_and_takes_nothing_away() -> anyhow::Result<()>
             assert_eq!(back.take("b").await?.payload, "x", "{id}");
         }
         world.broker.stop().await;
+    }
+    Ok(())
+}
+
+/// A will is a message that is still to be published: whoever may not publish it any more leaves
+/// none, with a connection or without, whether the rules have changed or the user.
+#[tokio::test]
+async fn a_will_is_authorized_again() -> anyhow::Result<()> {
+    for version in VERSIONS {
+        for logs_in in [false, true] {
+            let world = world(json!({})).await?;
+            let mut watcher = client(&world.broker, version, "watcher").await;
+            watcher.subscribe(&[("will/#", 1)]).await?;
+            let mut clients = Vec::new();
+            for topic in ["will/denied", "will/allowed"] {
+                let options = kept(version, topic).will(topic, b"gone", 1, false);
+                clients.push(world.broker.client(options).await?);
+            }
+            world.warden.denies.store(true, Ordering::SeqCst);
+            if logs_in {
+                for id in ["will/denied", "will/allowed"] {
+                    let id = session(&world.demo, id).id;
+                    world.demo.broker.set_user(id, Some(login("alice"))).await?;
+                }
+            } else {
+                world.demo.broker.access_changed(None).await;
+            }
+            for client in clients {
+                drop(client);
+            }
+            assert_eq!(watcher.take("will/allowed").await?.payload, "gone");
+            watcher.quiet().await?;
+            world.broker.stop().await;
+        }
     }
     Ok(())
 }
