@@ -45,9 +45,12 @@ impl Kernel {
                 session.save(&state);
             }
             for (filter, reason) in denied {
+                // The client may have unsubscribed meanwhile.
+                if state.subscriptions.remove(&filter).is_none() {
+                    continue;
+                }
                 tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
                     "a subscription is no longer allowed");
-                state.subscriptions.remove(&filter);
                 if let Some(rows) = state.outbound.rows() {
                     rows.unsubscribe(&filter);
                 }

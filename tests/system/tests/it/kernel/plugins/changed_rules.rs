@@ -17,6 +17,7 @@ use super::demo::{Config, Demo};
 use super::filter_faults::Sleepy;
 use super::login;
 use super::session;
+use super::witness::Witness;
 
 /// When it is told to, denies to subscribe to `a` and to publish to `will/denied`.
 struct Warden {
@@ -208,5 +209,45 @@ async fn a_will_is_authorized_again() -> anyhow::Result<()> {
             world.broker.stop().await;
         }
     }
+    Ok(())
+}
+
+/// The client unsubscribes while the hooks deny what it had: it goes once.
+#[tokio::test]
+async fn a_subscription_that_goes_twice_is_told_once() -> anyhow::Result<()> {
+    let broker = TestBroker::builder()
+        .plugin::<Warden>(json!({}))
+        .plugin::<Sleepy>(json!({ "deadline_ms": 20_000 }))
+        .plugin::<OpenDoor>(json!({}))
+        .plugin::<Witness>(json!({}))
+        .start()
+        .await?;
+    let services = broker.services();
+    let (warden, sleepy) = (services.get::<Warden>()?, services.get::<Sleepy>()?);
+    let witness = services.get::<Witness>()?;
+    let mut one = client(&broker, Version::V5, "one").await;
+    one.subscribe(&[("a", 1), ("b", 1)]).await?;
+    sleepy.sleep();
+    warden.denies.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        // It is asked about `b`.
+        sleepy.entered().await;
+        one.unsubscribe(&["a"]).await?;
+        sleepy.wake();
+        anyhow::Ok(())
+    };
+    let ((), unsubscribed) = tokio::join!(witness.broker.access_changed(None), meanwhile);
+    unsubscribed?;
+    one.disconnect(0).await?;
+    for expected in [
+        "session_opened",
+        "subscribed a 1",
+        "subscribed b 1",
+        "unsubscribed a",
+        "session_closed disconnected",
+    ] {
+        assert_eq!(witness.next_of("one").await, expected);
+    }
+    broker.stop().await;
     Ok(())
 }
