@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use partyline_plugin::protocol::ClientId;
 use partyline_plugin::{
     CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason, SessionId,
 };
@@ -69,7 +70,7 @@ pub(super) async fn accept(
             Some(admit(kernel, codec, &connect, joined, input))
         }
         Err(refusal) => {
-            let client_id = &*connect.client_id;
+            let client_id = possible_id(&connect.client_id);
             let (reason, message) = (refusal.reason, refusal.message.as_deref());
             tracing::info!(%peer, client_id, %reason, message, "connection refused");
             kernel.events.emit(EventKind::AuthFailed, || {
@@ -82,6 +83,12 @@ pub(super) async fn accept(
             None
         }
     }
+}
+
+/// As much of a client id as a valid one could have: one that is refused may be as long as a packet.
+fn possible_id(client_id: &str) -> &str {
+    let end = client_id.floor_char_boundary(ClientId::MAX);
+    client_id.get(..end).unwrap_or_default()
 }
 
 async fn read_connect(
