@@ -72,7 +72,8 @@ pub(super) async fn accept(
         Err(refusal) => {
             let client_id = possible_id(&connect.client_id);
             let (reason, message) = (refusal.reason, refusal.message.as_deref());
-            tracing::info!(%peer, client_id, %reason, message, "connection refused");
+            // As often as strangers like; observers and the metrics are told.
+            tracing::debug!(%peer, client_id, %reason, message, "connection refused");
             kernel.events.emit(EventKind::AuthFailed, || {
                 Event::auth_failed(client_id.into(), peer, connect.version, reason)
             });
@@ -103,7 +104,7 @@ async fn read_connect(
             Ok(Some(accepted)) => return Some(accepted),
             Ok(None) => {}
             Err((version, error)) => {
-                tracing::info!(%error, "no valid CONNECT");
+                tracing::debug!(%error, "no valid CONNECT");
                 if let Some(version) = version {
                     let refusal = ConnectRefusal::because(error.reason, error.detail);
                     refuse(kernel, transport, Codec::new(version, max), &refusal, true).await;
