@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use partyline_plugin::protocol::{AppKey, TopicFilter};
-use partyline_plugin::{Qos, Reason, SessionInfo};
+use partyline_plugin::{AccessVerdict, Qos, Reason, SessionInfo};
 
 use crate::connection::Refused;
 use crate::kernel::Kernel;
@@ -14,9 +14,9 @@ use crate::session::{Session, Stop};
 const AT_ONCE: usize = 64;
 
 impl Kernel {
-    /// Asks the access hooks about every saved subscription again, and drops those now denied with
-    /// the messages that only they brought. If a hook cannot decide, nothing is dropped: then the
-    /// connection must not go on, and the next one asks again.
+    /// Asks the access hooks about every saved subscription and the will again, and drops those now
+    /// denied, subscriptions with the messages that only they brought. If a hook cannot decide,
+    /// nothing is dropped: then the connection must not go on, and the next one asks again.
     pub(crate) async fn authorize_again(
         &self,
         session: &Arc<Session>,
@@ -25,7 +25,8 @@ impl Kernel {
         loop {
             let access = self.access();
             let denied = self.denied_subscriptions(session, info).await?;
-            if denied.is_empty() {
+            let will_denied = self.will_is_denied(session, info).await?;
+            if denied.is_empty() && !will_denied {
                 return Ok(());
             }
             // What goes to others of a group goes in the transaction in which it leaves this one.
@@ -39,10 +40,17 @@ impl Kernel {
                 // What was denied a moment ago may be allowed, and granted anew, by now.
                 continue;
             }
+            if will_denied && state.will.take().is_some() {
+                tracing::info!(session.device = %session.key, "a will is no longer allowed");
+                session.save(&state);
+            }
             for (filter, reason) in denied {
+                // The client may have unsubscribed meanwhile.
+                if state.subscriptions.remove(&filter).is_none() {
+                    continue;
+                }
                 tracing::info!(session.device = %session.key, filter = filter.as_str(), %reason,
                     "a subscription is no longer allowed");
-                state.subscriptions.remove(&filter);
                 if let Some(rows) = state.outbound.rows() {
                     rows.unsubscribe(&filter);
                 }
@@ -81,7 +89,25 @@ impl Kernel {
         Ok(denied)
     }
 
-    /// Authorizes again what the sessions of an app, or all, have subscribed to.
+    /// Asks about the will as it was left by the filters: what it was before them is not kept.
+    async fn will_is_denied(
+        &self,
+        session: &Session,
+        info: &SessionInfo,
+    ) -> Result<bool, Faulted> {
+        let message = {
+            let state = session.state();
+            state.will.as_ref().map(|will| will.message.clone())
+        };
+        let Some(message) = message else {
+            return Ok(false);
+        };
+        let hooks = self.hooks.load_full();
+        let verdict = hooks.ask_publish(info, &message).await?;
+        Ok(verdict != AccessVerdict::Allow)
+    }
+
+    /// Authorizes again what the sessions of an app, or all, have subscribed to, and their wills.
     ///
     /// A session that comes meanwhile asks when it resumes; a SUBSCRIBE that was decided before is
     /// either saved by now, or sees that it has to ask anew.
@@ -93,9 +119,9 @@ impl Kernel {
             }
             let (info, attachment) = {
                 let state = session.state();
-                let subscribed = !state.subscriptions.is_empty();
+                let has_any = !state.subscriptions.is_empty() || state.will.is_some();
                 (
-                    state.whose().filter(|_| subscribed),
+                    state.whose().filter(|_| has_any),
                     state.attachment.clone(),
                 )
             };

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use partyline_plugin::protocol::ClientId;
 use partyline_plugin::{
-    CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason,
+    CloseReason, ConnectRefusal, Event, EventKind, ProtocolVersion, Qos, Reason, SessionId,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -23,7 +24,9 @@ use crate::codec::{Codec, encode_publish};
 use crate::kernel::Kernel;
 use crate::metrics::NoConnect;
 use crate::packet::{ConnAck, Connect};
-use crate::session::{Aliases, Attached, Attachment, Detach, Fill, Pace, Registry, Session};
+use crate::session::{
+    Aliases, Attached, Attachment, Detach, Fill, Pace, Previous, Registry, Session,
+};
 use crate::sweeper::coarse_secs;
 use crate::transport::Transport;
 
@@ -69,9 +72,10 @@ pub(super) async fn accept(
             Some(admit(kernel, codec, &connect, joined, input))
         }
         Err(refusal) => {
-            let client_id = &*connect.client_id;
+            let client_id = possible_id(&connect.client_id);
             let (reason, message) = (refusal.reason, refusal.message.as_deref());
-            tracing::info!(%peer, client_id, %reason, message, "connection refused");
+            // As often as strangers like; observers and the metrics are told.
+            tracing::debug!(%peer, client_id, %reason, message, "connection refused");
             kernel.events.emit(EventKind::AuthFailed, || {
                 Event::auth_failed(client_id.into(), peer, connect.version, reason)
             });
@@ -82,6 +86,12 @@ pub(super) async fn accept(
             None
         }
     }
+}
+
+/// As much of a client id as a valid one could have: one that is refused may be as long as a packet.
+fn possible_id(client_id: &str) -> &str {
+    let end = client_id.floor_char_boundary(ClientId::MAX);
+    client_id.get(..end).unwrap_or_default()
 }
 
 async fn read_connect(
@@ -96,7 +106,7 @@ async fn read_connect(
             Ok(Some(accepted)) => return Some(accepted),
             Ok(None) => {}
             Err((version, error)) => {
-                tracing::info!(%error, "no valid CONNECT");
+                tracing::debug!(%error, "no valid CONNECT");
                 if let Some(version) = version {
                     let refusal = ConnectRefusal::because(error.reason, error.detail);
                     refuse(kernel, transport, Codec::new(version, max), &refusal, true).await;
@@ -182,25 +192,21 @@ async fn join(
         // So may the end of its app.
         kernel.end_of_app(&session);
     }
-    if let Some(previous) = previous {
+    let mut refusal = None;
+    if let Some(previous) = &previous {
         let asked = kernel.authorize_again(&session, &attachment.info()).await;
         if asked.is_err() {
-            registry.put_back(&session, attachment.id, previous);
-            let message = "the subscriptions cannot be checked now";
-            return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
+            refusal = Some("the subscriptions cannot be checked now");
+        } else {
+            ticket = Registry::admitted(&session, attachment.id, previous.waits());
         }
-        ticket = Registry::admitted(&session, attachment.id, previous.waits());
     }
     // The client is not told before that what was is over: it could come back.
-    if !kernel.stored(ticket).await {
-        let how = Detach {
-            publish_will: false,
-            expiry_secs: None,
-            reason: CloseReason::Ended(Reason::ServerUnavailable),
-        };
-        let max_expiry = kernel.config.mqtt.max_session_expiry;
-        let _ = registry.detach(&session, attachment.id, &how, max_expiry);
-        let message = "the database does not answer";
+    if refusal.is_none() && !kernel.stored(ticket).await {
+        refusal = Some("the database does not answer");
+    }
+    if let Some(message) = refusal {
+        leave(kernel, &session, attachment.id, previous);
         return Err(ConnectRefusal::because(Reason::ServerUnavailable, message));
     }
     Ok(Joined {
@@ -210,6 +216,26 @@ async fn join(
         terms,
         greeting,
     })
+}
+
+/// Parts a connection that is refused from its session: one that it took up is as it was before.
+fn leave(kernel: &Kernel, session: &Arc<Session>, id: SessionId, previous: Option<Previous>) {
+    // A will that becomes due by this is published and gone in one transaction.
+    let _together = kernel.journal.together();
+    let due = if let Some(previous) = previous {
+        kernel.registry.put_back(session, id, previous)
+    } else {
+        let how = Detach {
+            publish_will: false,
+            expiry_secs: None,
+            reason: CloseReason::Ended(Reason::ServerUnavailable),
+        };
+        let max_expiry = kernel.config.mqtt.max_session_expiry;
+        kernel.registry.detach(session, id, &how, max_expiry)
+    };
+    if let Some(will) = due {
+        kernel.publish_will(session, will);
+    }
 }
 
 /// Begins the connection with its CONNACK and its welcome.

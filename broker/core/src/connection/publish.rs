@@ -131,7 +131,7 @@ impl Connection {
                 self.acknowledge(receipt, Reason::Success.into(), ticket);
             }
             Err(unrouted) => {
-                tracing::info!(session.device = %self.session.key, %unrouted, "a message was refused");
+                tracing::debug!(session.device = %self.session.key, %unrouted, "a message was refused");
                 // A 3.x client cannot be told; it sends again what is not acknowledged.
                 let untold = !self.is_v5() && receipt.qos != Qos::AtMostOnce;
                 if untold && unrouted == Unrouted::Busy {

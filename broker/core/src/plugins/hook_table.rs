@@ -171,21 +171,31 @@ impl HookTable {
         AuthVerdict::Next
     }
 
+    /// A hook that cannot decide denies, unless it is passed over.
     pub(crate) async fn authorize_publish(
         &self,
         info: &SessionInfo,
         message: &Message,
     ) -> AccessVerdict {
+        let verdict = self.ask_publish(info, message).await;
+        verdict.unwrap_or(AccessVerdict::Deny(Reason::NotAuthorized))
+    }
+
+    /// The same, for who is to know that a hook could not decide.
+    pub(crate) async fn ask_publish(
+        &self,
+        info: &SessionInfo,
+        message: &Message,
+    ) -> Result<AccessVerdict, Faulted> {
         for hook in &self.authorize_publish {
             let call = hook.entry.hook.authorize_publish(info, message);
             match hook.call(call).await {
                 Ok(AccessVerdict::Next) => {}
-                Ok(verdict) => return verdict,
                 Err(Faulted) if hook.is_skipped() => {}
-                Err(Faulted) => return AccessVerdict::Deny(Reason::NotAuthorized),
+                verdict => return verdict,
             }
         }
-        AccessVerdict::Next
+        Ok(AccessVerdict::Next)
     }
 
     pub(crate) async fn authorize_subscribe(

@@ -277,11 +277,12 @@ impl InFlight {
         }
     }
 
-    /// Drops the messages that `drop` takes; their packet ids still wait for the client.
-    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(Awaits, &mut Sent) -> bool) {
+    /// Drops the messages that `drop` takes, which learns whether they were sent before; their packet
+    /// ids still wait for the client.
+    pub(super) fn drop_sent(&mut self, mut drop: impl FnMut(Awaits, bool, &mut Sent) -> bool) {
         for entry in &mut self.entries {
             let weight = entry.sent.weight();
-            if drop(entry.awaits, &mut entry.sent) {
+            if drop(entry.awaits, entry.dup, &mut entry.sent) {
                 self.bytes -= weight;
                 entry.sent = Sent::Void;
                 entry.row = None;

@@ -602,7 +602,7 @@ impl Outbound {
     /// client acknowledges it.
     pub(crate) fn drop_deliveries(&mut self) {
         self.drop_direct();
-        self.in_flight.drop_sent(|_, sent| {
+        self.in_flight.drop_sent(|_, _, sent| {
             if let Sent::Tracked(sender) = sent {
                 end(sender.take(), TrackedOutcome::Gone);
             }
@@ -624,12 +624,15 @@ impl Outbound {
             }));
             share.is_some()
         };
-        self.in_flight.drop_sent(|awaits, sent| match sent {
+        // What waits for the disk has a packet id and was not sent yet.
+        self.in_flight.drop_sent(|awaits, sent_before, sent| match sent {
             Sent::Plain {
                 publication,
                 retain,
                 matched,
-            } if awaits == Awaits::Ack => take(publication, *retain, matched.as_ref()),
+            } if awaits == Awaits::Ack || (awaits == Awaits::Rec && !sent_before) => {
+                take(publication, *retain, matched.as_ref())
+            }
             _ => false,
         });
         self.routed
@@ -648,7 +651,7 @@ impl Outbound {
             }
             kept
         };
-        self.in_flight.drop_sent(|_, sent| match sent {
+        self.in_flight.drop_sent(|_, _, sent| match sent {
             Sent::Plain { publication, .. } => !keep(publication),
             Sent::Tracked(_) | Sent::Void => false,
         });

@@ -26,6 +26,15 @@ impl Owed {
         self.searches.push_back((search, options));
     }
 
+    /// What a filter is still owed is sent with these options.
+    pub(super) fn change(&mut self, filter: &TopicFilter, options: SubscribeOptions) {
+        for (search, present) in &mut self.searches {
+            if search.filter() == filter {
+                *present = options;
+            }
+        }
+    }
+
     /// The filter was unsubscribed from.
     pub(crate) fn forget(&mut self, filter: &TopicFilter) {
         self.keep(|one| one != filter);

@@ -140,16 +140,32 @@ impl Registry {
         session.save(&state).filter(|_| waited)
     }
 
-    /// Parts a connection that is refused from the session that it took up, which is as before.
-    pub(crate) fn put_back(&self, session: &Session, id: SessionId, previous: Previous) {
+    /// Parts a connection that is refused from the session that it took up, which is as before: it
+    /// waits for its client, or ends if the app has no place for one more or its end was stored
+    /// already. Returns a will that is due then.
+    pub(crate) fn put_back(
+        &self,
+        session: &Arc<Session>,
+        id: SessionId,
+        previous: Previous,
+    ) -> Option<WillMessage> {
         let mut state = session.state();
-        let Some(attachment) = state.attachment.take_if(|attachment| attachment.id == id) else {
-            return;
-        };
+        let attachment = state.attachment.take_if(|attachment| attachment.id == id)?;
         self.unindex(&attachment);
         state.outbound.detach();
         state.put_back(previous, &session.space);
-        session.save(&state);
+        let over = state.place.is_none() || state.outbound.rows().is_none();
+        state.ended = over;
+        let reason = CloseReason::Ended(Reason::ServerUnavailable);
+        session.tell_closed(&attachment, reason, !over);
+        if !over {
+            session.save(&state);
+            return None;
+        }
+        let due = state.will.take();
+        drop(state);
+        self.remove(session);
+        due
     }
 
     /// Takes up a session that was read from the store.
@@ -181,6 +197,8 @@ impl Registry {
     fn take_over(&self, state: &mut State, goes_on: bool) -> Option<WillMessage> {
         if let Some(old) = state.attachment.take() {
             self.unindex(&old);
+            // Its it is again if the new one is refused.
+            state.left_by = Some(old.info());
             old.signal.stop(Stop::new(Reason::SessionTakenOver, None));
         }
         state.outbound.detach();

@@ -36,6 +36,8 @@ impl Session {
         if wants_retained && !matches!(filter.share(), Ok(Some(_))) {
             let search = self.space.retained.search(filter);
             state.owed.add(search, options);
+        } else {
+            state.owed.change(&filter, options);
         }
         ticket
     }
@@ -56,3 +58,6 @@ impl Session {
         (true, rows.map(|rows| rows.unsubscribe(filter)))
     }
 }
+
+#[cfg(test)]
+mod tests;

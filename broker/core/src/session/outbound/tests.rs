@@ -1,9 +1,11 @@
 use bytes::{Buf, Bytes};
-use partyline_plugin::protocol::{TopicLimits, TopicName};
-use partyline_plugin::{Message, Origin, Tracked};
+use partyline_plugin::protocol::{TopicFilter, TopicLimits, TopicName};
+use partyline_plugin::{Clock, Message, Origin, Tracked};
 use proptest::prelude::*;
 
 use super::*;
+use crate::packet::SubscribeOptions;
+use crate::store::Journal;
 
 const FILL: Fill = Fill {
     version: ProtocolVersion::V311,
@@ -295,6 +297,35 @@ fn a_change_of_user_voids_what_is_no_longer_granted() {
     );
     outbound.on_puback(1, Reason::Success);
     assert!(outbound.outstanding().is_empty());
+}
+
+/// A QoS 2 message that waits for its packet id to be on disk was not sent: another of the group may
+/// have it ([MQTT-4.8.2-5]).
+#[tokio::test]
+async fn a_shared_message_that_waits_for_the_disk_is_for_others() {
+    let share = TopicFilter::parse("$share/g/t", &TopicLimits::MQTT).unwrap();
+    let options = SubscribeOptions::from_byte(2).unwrap();
+    let route = |outbound: &mut Outbound| {
+        let matched = Matched::of(&share, options);
+        let (limits, message) = (LimitsConfig::default(), publication("a", Qos::ExactlyOnce));
+        let (queued, _) = outbound.route(&limits, &message, Qos::ExactlyOnce, false, matched);
+        assert_eq!(queued, Enqueued::Waiting);
+    };
+    let mut stored = Outbound::new(0);
+    let journal = Arc::new(Journal::new(Clock::default()));
+    let rows = SessionRows::new(&journal);
+    stored.keep_in(rows);
+    let mut sent = Outbound::new(0);
+    for (outbound, packets) in [(&mut stored, 0), (&mut sent, 1)] {
+        route(outbound);
+        assert_eq!(filled(outbound).len(), packets);
+        assert_eq!(outbound.outstanding(), [1]);
+        outbound.detach();
+        assert_eq!(outbound.take_shared(|_| true).len(), 1 - packets);
+    }
+    // Its id is free, too: nobody was told of it.
+    filled(&mut stored);
+    assert!(stored.outstanding().is_empty());
 }
 
 fn encode(payload: &'static [u8], with_id: bool) -> Frame {

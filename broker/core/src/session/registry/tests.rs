@@ -87,7 +87,7 @@ async fn a_refused_resume_puts_the_session_back() {
     let attached = registry.attach(&second, &space, false, 5, will(1));
     let previous = attached.previous.expect("the session was there");
     assert!(previous.waits());
-    registry.put_back(&session, second.id, previous);
+    assert!(registry.put_back(&session, second.id, previous).is_none());
     {
         let state = session.state();
         let time = state.detached_for(Instant::now());
@@ -104,6 +104,35 @@ async fn a_refused_resume_puts_the_session_back() {
         "the will is due"
     );
     assert!(registry.settle(&session, Instant::now()).is_some());
+}
+
+/// Who took over and is refused leaves the session to the last one who had it: the next look at its
+/// subscriptions must know whose they are. Where no place is left to wait in, the session ends.
+#[tokio::test(start_paused = true)]
+async fn a_refused_takeover_leaves_the_session_to_its_last_client() {
+    for places in [1, 0] {
+        let registry = Registry::default();
+        let app = attachment(0).info().device.app.clone();
+        let journal = Arc::new(Journal::new(Clock::default()));
+        let limits = LimitsConfig {
+            detached_sessions: places,
+            ..LimitsConfig::default()
+        };
+        let space = Arc::new(AppSpace::new(app, &limits, journal));
+        let first = attachment(1);
+        let session = registry.attach(&first, &space, false, 600, None).session;
+        let second = attachment(2);
+        let attached = registry.attach(&second, &space, false, 600, None);
+        let previous = attached.previous.expect("the session was there");
+        assert!(registry.put_back(&session, second.id, previous).is_none());
+        let (whose, ended) = {
+            let state = session.state();
+            (state.whose().map(|info| info.id), state.ended)
+        };
+        assert_eq!(whose, Some(first.id));
+        assert_eq!(ended, places == 0);
+        assert_eq!(registry.sessions(None).len(), places);
+    }
 }
 
 /// Taking an old session's many subscriptions out of the router holds up nobody else.

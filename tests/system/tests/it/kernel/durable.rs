@@ -56,6 +56,33 @@ async fn clean_sessions_touch_no_disk() {
     assert_eq!(database.commits(), before);
 }
 
+/// A resume is refused while the disk does not answer, and then is none: the will of who was lost is
+/// due as before.
+#[tokio::test]
+async fn a_resume_that_the_disk_refuses_leaves_the_delayed_will() {
+    let broker = broker_with(|config| config.limits.command_timeout = 1).await;
+    let database = broker.database().clone();
+    let mut watcher = client(&broker, Version::V5, "watcher").await;
+    watcher.subscribe(&[("will", 1)]).await.unwrap();
+    let options = kept(Version::V5, "one")
+        .will("will", b"first", 1, false)
+        .will_property(WILL_DELAY, 2_u32.to_be_bytes().to_vec());
+    drop(broker.client(options).await.unwrap());
+    {
+        let _silenced = silenced(&database).await;
+        let options = kept(Version::V5, "one").will("will", b"second", 1, false);
+        let (mut refused, connack) = connect(&broker, &options).await;
+        assert_eq!(connack.code, 0x88);
+        refused.closed().await.unwrap();
+    }
+    assert_eq!(watcher.take("will").await.unwrap().payload, "first");
+    watcher.quiet().await.unwrap();
+    // The session is still there.
+    let (_back, connack) = connect(&broker, &kept(Version::V5, "one")).await;
+    assert!(connack.session_present);
+    broker.stop().await;
+}
+
 /// A message that is acknowledged while it is still in memory costs its publisher's commit at most.
 #[tokio::test]
 async fn many_messages_share_a_commit() {

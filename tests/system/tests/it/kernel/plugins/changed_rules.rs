@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use partyline_plugin::{
-    AccessVerdict, AuthorizeSubscribe, FilterOptions, HookResult, Plugin, PluginContext, Reason,
-    Registrar, SessionInfo, SubscribeRequest,
+    AccessVerdict, AuthorizePublish, AuthorizeSubscribe, FilterOptions, HookResult, Message,
+    Plugin, PluginContext, Reason, Registrar, SessionInfo, SubscribeRequest,
 };
 use partyline_system_tests::{APP, OTHER_APP, OpenDoor};
 use partyline_testkit::{TestBroker, Version};
@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 use super::super::{VERSIONS, by_version, client, connect, kept};
 use super::demo::{Config, Demo};
 use super::filter_faults::Sleepy;
+use super::login;
+use super::session;
+use super::witness::Witness;
 
-/// Denies `a` when it is told to.
+/// When it is told to, denies to subscribe to `a` and to publish to `will/denied`.
 struct Warden {
     denies: AtomicBool,
 }
@@ -34,7 +37,24 @@ impl Plugin for Warden {
     fn register(self: &Arc<Self>, registrar: &mut Registrar) {
         registrar
             .provides(self.clone())
+            .authorize_publish(FilterOptions::default(), self.clone())
             .authorize_subscribe(FilterOptions::default(), self.clone());
+    }
+}
+
+#[async_trait]
+impl AuthorizePublish for Warden {
+    async fn authorize_publish(
+        &self,
+        _: &SessionInfo,
+        message: &Message,
+    ) -> HookResult<AccessVerdict> {
+        let denied = message.topic.as_str() == "will/denied";
+        Ok(if denied && self.denies.load(Ordering::SeqCst) {
+            AccessVerdict::Deny(Reason::NotAuthorized)
+        } else {
+            AccessVerdict::Next
+        })
     }
 }
 
@@ -155,5 +175,79 @@ async fn a_fault_ends_connections_and_takes_nothing_away() -> anyhow::Result<()>
         }
         world.broker.stop().await;
     }
+    Ok(())
+}
+
+/// A will is a message that is still to be published: whoever may not publish it any more leaves
+/// none, with a connection or without, whether the rules have changed or the user.
+#[tokio::test]
+async fn a_will_is_authorized_again() -> anyhow::Result<()> {
+    for version in VERSIONS {
+        for logs_in in [false, true] {
+            let world = world(json!({})).await?;
+            let mut watcher = client(&world.broker, version, "watcher").await;
+            watcher.subscribe(&[("will/#", 1)]).await?;
+            let mut clients = Vec::new();
+            for topic in ["will/denied", "will/allowed"] {
+                let options = kept(version, topic).will(topic, b"gone", 1, false);
+                clients.push(world.broker.client(options).await?);
+            }
+            world.warden.denies.store(true, Ordering::SeqCst);
+            if logs_in {
+                for id in ["will/denied", "will/allowed"] {
+                    let id = session(&world.demo, id).id;
+                    world.demo.broker.set_user(id, Some(login("alice"))).await?;
+                }
+            } else {
+                world.demo.broker.access_changed(None).await;
+            }
+            for client in clients {
+                drop(client);
+            }
+            assert_eq!(watcher.take("will/allowed").await?.payload, "gone");
+            watcher.quiet().await?;
+            world.broker.stop().await;
+        }
+    }
+    Ok(())
+}
+
+/// The client unsubscribes while the hooks deny what it had: it goes once.
+#[tokio::test]
+async fn a_subscription_that_goes_twice_is_told_once() -> anyhow::Result<()> {
+    let broker = TestBroker::builder()
+        .plugin::<Warden>(json!({}))
+        .plugin::<Sleepy>(json!({ "deadline_ms": 20_000 }))
+        .plugin::<OpenDoor>(json!({}))
+        .plugin::<Witness>(json!({}))
+        .start()
+        .await?;
+    let services = broker.services();
+    let (warden, sleepy) = (services.get::<Warden>()?, services.get::<Sleepy>()?);
+    let witness = services.get::<Witness>()?;
+    let mut one = client(&broker, Version::V5, "one").await;
+    one.subscribe(&[("a", 1), ("b", 1)]).await?;
+    sleepy.sleep();
+    warden.denies.store(true, Ordering::SeqCst);
+    let meanwhile = async {
+        // It is asked about `b`.
+        sleepy.entered().await;
+        one.unsubscribe(&["a"]).await?;
+        sleepy.wake();
+        anyhow::Ok(())
+    };
+    let ((), unsubscribed) = tokio::join!(witness.broker.access_changed(None), meanwhile);
+    unsubscribed?;
+    one.disconnect(0).await?;
+    for expected in [
+        "session_opened",
+        "subscribed a 1",
+        "subscribed b 1",
+        "unsubscribed a",
+        "session_closed disconnected",
+    ] {
+        assert_eq!(witness.next_of("one").await, expected);
+    }
+    broker.stop().await;
     Ok(())
 }

@@ -21,6 +21,7 @@ use super::super::{VERSIONS, by_version, client, connect, kept, tells_presence};
 use super::demo::{Demo, pass};
 use super::filters::{sieve, watcher};
 use super::session;
+use super::witness::Witness;
 
 /// An access hook that falls asleep.
 pub(super) struct Sleepy {
@@ -178,6 +179,43 @@ async fn a_refused_resume_leaves_the_delayed_will() -> anyhow::Result<()> {
     assert_eq!(watcher.take("will").await?.payload, "first");
     watcher.quiet().await?;
     broker.stop().await;
+    Ok(())
+}
+
+/// Observers are told how the connection of a refused resume ended, as they were told that it began.
+#[tokio::test]
+async fn a_refused_resume_is_told_to_its_end() -> anyhow::Result<()> {
+    for version in VERSIONS {
+        let broker = TestBroker::builder()
+            .plugin::<Sleepy>(json!({"deny": true}))
+            .plugin::<OpenDoor>(json!({}))
+            .plugin::<Witness>(json!({}))
+            .start()
+            .await?;
+        let (sleepy, witness) = (
+            broker.services().get::<Sleepy>()?,
+            broker.services().get::<Witness>()?,
+        );
+        let mut first = broker.client(kept(version, "one")).await?;
+        first.subscribe(&[("a", 1)]).await?;
+        first.disconnect(0).await?;
+        sleepy.sleep();
+        let (mut refused, connack) = connect(&broker, &kept(version, "one")).await;
+        assert_eq!(connack.code, by_version(version, 0x88, 3));
+        refused.closed().await?;
+        sleepy.wake();
+        for expected in [
+            "session_opened",
+            "subscribed a 1",
+            "session_closed disconnected, kept",
+            "session_resumed",
+            "session_closed ended 0x88, kept",
+            "auth_failed 0x88",
+        ] {
+            assert_eq!(witness.next_of("one").await, expected, "{version:?}");
+        }
+        broker.stop().await;
+    }
     Ok(())
 }
 

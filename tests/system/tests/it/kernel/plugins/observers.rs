@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use partyline_plugin::PublishError;
+use partyline_plugin::{Event, PublishError};
 use partyline_system_tests::OpenDoor;
 use partyline_testkit::{BrokerConfig, ConnectOptions, TestBroker, Version};
 use serde_json::{Value, json};
@@ -116,6 +116,23 @@ async fn a_refused_connect_and_a_broken_protocol_are_told() -> anyhow::Result<()
             "{version:?}"
         );
     }
+    broker.stop().await;
+    Ok(())
+}
+
+/// A client id that is no valid one may be as long as a packet: no more than one that could be valid is
+/// kept of it.
+#[tokio::test]
+async fn a_client_id_that_is_refused_is_told_in_part() -> anyhow::Result<()> {
+    let (broker, witness) = observed(json!({}), |_| {}).await?;
+    let id = "x".to_owned() + &"\u{e9}".repeat(10_000);
+    let (_, connack) = connect(&broker, &ConnectOptions::new(Version::V5, &id)).await;
+    assert_eq!(connack.code, 0x85);
+    let Event::AuthFailed { client_id, .. } = witness.next().await else {
+        panic!("the first that happens");
+    };
+    assert_eq!(client_id.len(), 127);
+    assert!(id.starts_with(&*client_id));
     broker.stop().await;
     Ok(())
 }
