@@ -65,7 +65,9 @@ impl HookError {
 pub enum Phase {
     /// May change topic and payload before anything is decided.
     Rewrite,
-    /// Access rules; these are [`AuthorizePublish`] and [`AuthorizeSubscribe`].
+    /// Access rules; these are [`AuthorizePublish`] and [`AuthorizeSubscribe`]. A filter of messages
+    /// that is registered here comes right after them, and may change no more than one of
+    /// [`Phase::Validate`].
     Authorize,
     /// May refuse what is malformed.
     Validate,

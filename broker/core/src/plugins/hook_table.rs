@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use partyline_plugin::host::{CommandEntry, OutletEntry, Registrations};
+use partyline_plugin::protocol::TopicLimits;
 use partyline_plugin::{
     AccessVerdict, Audience, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
     ConnectRefusal, ConnectRequest, Message, Phase, PublishFilter, Reason, SessionInfo,
@@ -25,6 +26,8 @@ pub(crate) struct HookTable {
     pub(super) will: Vec<Staged<dyn WillFilter>>,
     pub(super) subscribe: Vec<Guarded<dyn SubscribeFilter>>,
     commands: HashMap<&'static str, CommandEntry>,
+    /// What a rewritten topic is held to.
+    pub(super) topics: TopicLimits,
     /// Prefix of a namespace and the reply topic of its commands.
     replies: Vec<(&'static str, &'static str)>,
     outlets: Vec<OutletEntry>,
@@ -98,6 +101,12 @@ impl HookTable {
     }
 
     /// All of it, in the order of calls; observers and deliver filters are not known here.
+    /// Holds the topics that filters write to these limits.
+    pub(crate) fn with_limits(mut self, topics: TopicLimits) -> Self {
+        self.topics = topics;
+        self
+    }
+
     pub(crate) fn describe(&self) -> ChainDescription {
         let authenticate = self.authenticate.iter();
         let authenticate = authenticate.map(|hook| hook.describe("authenticate", None, None));

@@ -223,7 +223,7 @@ impl Host {
             }
         }
         self.watch(&mut declared);
-        let table = HookTable::new(declared);
+        let table = HookTable::new(declared).with_limits(self.kernel.config.limits.topic());
         self.kernel.hooks.store(Arc::new(table));
         sys.run(&self.kernel);
         let chain = self.kernel.describe().summary();
