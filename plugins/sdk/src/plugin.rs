@@ -38,7 +38,9 @@ pub enum Reload {
 /// shutdown cancels `run` and calls `stop`.
 #[async_trait]
 pub trait Plugin: Sized + Send + Sync + 'static {
-    /// Stable id: its configuration table `[plugins.{ID}]`, its migrations table, its log name.
+    /// Stable id: its configuration table `[plugins.{ID}]`, its migrations table, its log name, its
+    /// topics `$x/{ID}/`. At most 40 characters, `a` to `z`, `0` to `9` and `-`, a letter first; the
+    /// broker does not start with another.
     const ID: &'static str;
 
     /// Its configuration. Use `#[serde(deny_unknown_fields)]`, so that a mistyped key is an error.

@@ -15,6 +15,7 @@ use super::description::{
 };
 use super::filters::Staged;
 use super::guard::{Faulted, Guarded};
+use super::namespaces::holds;
 
 /// Built once from what the plugins declared. A message that no hook wants pays nothing for hooks.
 #[derive(Default)]
@@ -25,9 +26,9 @@ pub(crate) struct HookTable {
     pub(super) publish: Vec<Staged<dyn PublishFilter>>,
     pub(super) will: Vec<Staged<dyn WillFilter>>,
     pub(super) subscribe: Vec<Guarded<dyn SubscribeFilter>>,
-    commands: HashMap<&'static str, CommandEntry>,
     /// What a rewritten topic is held to.
     pub(super) topics: TopicLimits,
+    commands: HashMap<&'static str, CommandEntry>,
     /// Prefix of a namespace and the reply topic of its commands.
     replies: Vec<(&'static str, &'static str)>,
     outlets: Vec<OutletEntry>,
@@ -86,7 +87,7 @@ impl HookTable {
                 .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
             for command in declared.commands {
                 let owned = declared.namespaces.iter().map(|namespace| namespace.prefix);
-                for prefix in owned.filter(|prefix| command.topic.starts_with(prefix)) {
+                for prefix in owned.filter(|prefix| holds(prefix, command.topic)) {
                     if !table.replies.iter().any(|(known, _)| *known == prefix) {
                         table.replies.push((prefix, command.reply_topic));
                     }
@@ -100,13 +101,13 @@ impl HookTable {
         table
     }
 
-    /// All of it, in the order of calls; observers and deliver filters are not known here.
     /// Holds the topics that filters write to these limits.
     pub(crate) fn with_limits(mut self, topics: TopicLimits) -> Self {
         self.topics = topics;
         self
     }
 
+    /// All of it, in the order of calls; observers and deliver filters are not known here.
     pub(crate) fn describe(&self) -> ChainDescription {
         let authenticate = self.authenticate.iter();
         let authenticate = authenticate.map(|hook| hook.describe("authenticate", None, None));
@@ -153,7 +154,7 @@ impl HookTable {
         }
         self.replies
             .iter()
-            .filter(|(prefix, _)| topic.starts_with(prefix))
+            .filter(|(prefix, _)| holds(prefix, topic))
             .max_by_key(|(prefix, _)| prefix.len())
             .map(|(_, reply)| *reply)
     }
