@@ -34,8 +34,22 @@ pub enum Reload {
     RestartNeeded,
 }
 
-/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `routes` → `run`, then on
-/// shutdown cancels `run` and calls `stop`.
+/// A plugin. The host calls, in order:
+///
+/// | call | once for each plugin, in the order of `[plugins] enabled` | if it fails |
+/// |---|---|---|
+/// | `validate` | of every plugin, before anything is opened | no start |
+/// | `migrations`, `build` | one plugin after the other; a later one finds no service of an earlier one yet | no start |
+/// | `register` | when all are built; services are complete when all have registered | no start |
+/// | `routes` | when all have registered | a panic: no start |
+/// | `run` | of all at once, then connections are taken | started again after 1 s, doubled up to 60 s |
+/// | `reload` | at any time after, one at a time, 10 s | the old configuration is in force |
+/// | `health` | at any time after | the broker is not ready |
+/// | `stop` | in reverse order, when connections are closed and the plugin's `run` and tasks were told to stop | logged |
+///
+/// `run`'s end and then `stop` have `mqtt.stop_grace` each. Files of its own a plugin keeps in a
+/// folder `plugins/{ID}` of `data_dir` of its [`PluginContext`], which it makes itself; the rest of that
+/// folder is the broker's.
 #[async_trait]
 pub trait Plugin: Sized + Send + Sync + 'static {
     /// Stable id: its configuration table `[plugins.{ID}]`, its migrations table, its log name, its
