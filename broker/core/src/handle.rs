@@ -154,18 +154,23 @@ impl Broker for Kernel {
         }
         let (session, attachment) = self.registry.connection(id).ok_or(Gone)?;
         let options = SubscribeOptions::asked(options);
-        let ticket = {
+        let (changed, ticket) = {
             let mut state = session.held_by(id).ok_or(Gone)?;
-            let is_new = !state.subscriptions.contains_key(&filter);
+            let before = state.subscriptions.get(&filter).copied();
+            let is_new = before.is_none();
             if is_new && state.subscriptions.len() >= self.config.limits.subscriptions {
                 return Err(SubscribeError::TooMany);
             }
-            session.subscribe(&mut state, filter.clone(), options)
+            let ticket = session.subscribe(&mut state, filter.clone(), options);
+            (before != Some(options), ticket)
         };
         if let Some(ticket) = ticket {
             self.journal.committed(ticket).await;
         }
-        self.events.subscribed(&attachment, &filter, options.qos);
+        // A plugin that subscribes whoever subscribed would hear itself for ever.
+        if changed {
+            self.events.subscribed(&attachment, &filter, options.qos);
+        }
         attachment.signal.wake();
         Ok(options.qos)
     }

@@ -37,6 +37,7 @@ pub(crate) async fn serve(
     let data = DataDir::create(&global.data)?;
     let _locks = data.lock(&config.database_url)?;
     let mut tls = config.broker.mqtt.tls.clone();
+    let begun = config.figment.clone();
     let broker = tokio::select! {
         broker = start(catalogue, config, &data, output) => broker?,
         code = signals.stop() => return Ok(code),
@@ -45,7 +46,7 @@ pub(crate) async fn serve(
 
     while signals.next().await == Asked::Reload {
         tokio::select! {
-            () = reload(&broker, catalogue, global, flags, &mut tls) => {}
+            () = reload(&broker, catalogue, global, flags, &begun, &mut tls) => {}
             _code = signals.stop() => break,
         }
     }

@@ -23,7 +23,15 @@
 //!
 //! Every call has a panic guard, and every async one a deadline; what happens on a fault is said at
 //! registration by [`OnFault`]. After five faults within 30 s a hook is not called for 5 s, and the
-//! policy decides alone; then one call is tried.
+//! policy decides alone; then one call is tried. A filter that has not decided at its deadline is
+//! dropped at the `await` where it stands: what must be done to its end is done in a task of its own
+//! ([`Tasks::spawn`](crate::Tasks::spawn)).
+//!
+//! The breaker is one for all sessions. Where a client can make a hook fault, by what it sends or by
+//! how much, it can open the breaker for everybody. With [`OnFault::Skip`] the filter is then passed
+//! over, so `Skip` is for what may be missed: for a limit, a check or an access rule, it would be a way
+//! around it. With [`OnFault::Deny`] others are refused meanwhile. So input that is no good is a
+//! verdict, and never an error.
 
 mod access;
 mod authenticate;
@@ -65,7 +73,9 @@ impl HookError {
 pub enum Phase {
     /// May change topic and payload before anything is decided.
     Rewrite,
-    /// Access rules; these are [`AuthorizePublish`] and [`AuthorizeSubscribe`].
+    /// Access rules; these are [`AuthorizePublish`] and [`AuthorizeSubscribe`]. A filter of messages
+    /// that is registered here comes right after them, and may change no more than one of
+    /// [`Phase::Validate`].
     Authorize,
     /// May refuse what is malformed.
     Validate,
@@ -81,7 +91,8 @@ pub enum OnFault {
     /// The packet is refused.
     #[default]
     Deny,
-    /// The filter is passed over, and what it changed is undone.
+    /// The filter is passed over, and what it changed is undone. Not for what protects something: a
+    /// client that makes it fault is past it.
     Skip,
 }
 

@@ -4,7 +4,12 @@
 //! declares the topics it owns, the commands it answers and the hooks it runs. Everything it can do
 //! to the broker goes through the handles of its [`PluginContext`].
 //!
-//! The crates whose types appear in this API are re-exported, so that versions agree.
+//! The crates whose types appear in this API are re-exported, so that versions agree: a plugin needs
+//! no other dependency.
+//!
+//! What is called when, and what may be called from where, is told by the pages of the modules:
+//! [`hooks`] for what decides in line, [`command`], [`outlet`], [`observe`], [`tasks`] and
+//! [`database`].
 //!
 //! A whole plugin, which answers the command `$x/echo/say`:
 //!
@@ -60,23 +65,23 @@
 mod broker;
 mod cause;
 mod clock;
-mod command;
+pub mod command;
 mod context;
 pub mod database;
 mod extensions;
-mod hooks;
+pub mod hooks;
 pub mod host;
 mod identity;
 mod message;
 mod metrics;
-mod observe;
-mod outlet;
+pub mod observe;
+pub mod outlet;
 mod plugin;
 mod reentry;
 mod registrar;
 pub mod services;
 mod session;
-mod tasks;
+pub mod tasks;
 
 pub use anyhow;
 pub use async_trait::async_trait;
@@ -87,6 +92,7 @@ pub use partyline_protocol as protocol;
 pub use partyline_protocol::Reason;
 pub use serde;
 pub use sqlx;
+pub use tokio;
 pub use tokio_util::sync::CancellationToken;
 pub use tracing;
 

@@ -2,8 +2,11 @@
 //!
 //! Each registration has a queue of its own, and one task that takes from it, so the events of one
 //! client come in their order. Who observes too slowly loses events, counted and with a warning;
-//! nobody waits for an observer. What must not be lost is not for an observer: use a
-//! [`PublishFilter`] of [`Phase::Handle`], or a tracked delivery, and write it down there.
+//! nobody waits for an observer. What must not be lost is not for an observer: write it down in a
+//! [`PublishFilter`] of [`Phase::Handle`] before the message is acknowledged, or send it as a tracked
+//! delivery. A filter has a deadline and is dropped at any of its `await`s when that has passed, in
+//! the middle of a write too: so the write goes on in a task of its own ([`Tasks::spawn`]), for whose
+//! end the filter waits, and knows a repetition of the message that was refused meanwhile.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -33,6 +36,7 @@
 //!
 //! [`PublishFilter`]: crate::PublishFilter
 //! [`Phase::Handle`]: crate::Phase::Handle
+//! [`Tasks::spawn`]: crate::Tasks::spawn
 
 use std::net::SocketAddr;
 use std::ops::BitOr;

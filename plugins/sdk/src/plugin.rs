@@ -7,8 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use figment::Figment;
-use serde::Serialize;
+use figment::error::Kind;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Migrations;
@@ -34,14 +35,31 @@ pub enum Reload {
     RestartNeeded,
 }
 
-/// A plugin. The host calls, in order: `migrations` → `build` → `register` → `routes` → `run`, then on
-/// shutdown cancels `run` and calls `stop`.
+/// A plugin. The host calls, in order:
+///
+/// | call | once for each plugin, in the order of `[plugins] enabled` | if it fails |
+/// |---|---|---|
+/// | `validate` | of every plugin, before anything is opened | no start |
+/// | `migrations`, `build` | one plugin after the other; a later one finds no service of an earlier one yet | no start |
+/// | `register` | when all are built; services are complete when all have registered | no start |
+/// | `routes` | when all have registered | a panic: no start |
+/// | `run` | of all at once, then connections are taken | started again after 1 s, doubled up to 60 s |
+/// | `reload` | at any time after, one at a time, 10 s | the old configuration is in force |
+/// | `health` | at any time after | the broker is not ready |
+/// | `stop` | in reverse order, when connections are closed and the plugin's `run` and tasks were told to stop | logged |
+///
+/// `run`'s end and then `stop` have `mqtt.stop_grace` each. Files of its own a plugin keeps in a
+/// folder `plugins/{ID}` of `data_dir` of its [`PluginContext`], which it makes itself; the rest of that
+/// folder is the broker's.
 #[async_trait]
 pub trait Plugin: Sized + Send + Sync + 'static {
-    /// Stable id: its configuration table `[plugins.{ID}]`, its migrations table, its log name.
+    /// Stable id: its configuration table `[plugins.{ID}]`, its migrations table, its log name, its
+    /// topics `$x/{ID}/`. At most 40 characters, `a` to `z`, `0` to `9` and `-`, a letter first; the
+    /// broker does not start with another.
     const ID: &'static str;
 
-    /// Its configuration. Use `#[serde(deny_unknown_fields)]`, so that a mistyped key is an error.
+    /// Its configuration. A key that it does not take, mistyped perhaps, is an error at any depth,
+    /// with `#[serde(deny_unknown_fields)]` or without; with it the error lists the keys that there are.
     type Config: DeserializeOwned + Serialize + Send + Sync + 'static;
 
     /// Its tables, brought up to date before `build`.
@@ -203,16 +221,99 @@ impl std::fmt::Debug for PluginFactory {
     }
 }
 
+/// A configuration, and the first key that its type passed over.
+struct Strict<C> {
+    config: C,
+    ignored: Option<String>,
+}
+
+impl<'de, C: Deserialize<'de>> Deserialize<'de> for Strict<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut ignored = None;
+        let config = serde_ignored::deserialize(deserializer, |path| {
+            ignored.get_or_insert(path.to_string());
+        })?;
+        Ok(Self { config, ignored })
+    }
+}
+
 /// The configuration of a plugin: its table, or an empty one so that serde's defaults apply; found
 /// valid.
 pub fn config_of<P: Plugin>(figment: &Figment) -> Result<P::Config, Box<figment::Error>> {
     let key = format!("plugins.{}", P::ID);
     let empty = figment::providers::Serialized::default(&key, figment::value::Dict::new());
-    let config = Figment::from(empty)
-        .merge(figment)
-        .extract_inner(&key)
-        .map_err(Box::new)?;
+    let whole = Figment::from(empty).merge(figment);
+    let Strict { config, ignored } = whole.extract_inner(&key).map_err(Box::new)?;
+    if let Some(name) = ignored {
+        let path = format!("{key}.{name}");
+        let place = whole.find_metadata(&path).or(whole.find_metadata(&key));
+        let mut error = figment::Error::from(Kind::UnknownField(name, &[])).with_path(&key);
+        error.metadata = place.cloned();
+        error.profile = Some(whole.profile().clone());
+        return Err(Box::new(error));
+    }
     P::validate(&config)
         .map_err(|error| Box::new(figment::Error::from(format!("{error:#}")).with_path(&key)))?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::providers::{Format, Toml};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Outer {
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Inner {
+        size: u32,
+    }
+
+    struct Lax;
+
+    #[async_trait]
+    impl Plugin for Lax {
+        const ID: &'static str = "lax";
+        type Config = Outer;
+
+        async fn build(_: PluginContext, _: Outer) -> anyhow::Result<Self> {
+            Ok(Self)
+        }
+
+        fn register(self: &Arc<Self>, _: &mut Registrar) {}
+    }
+
+    #[test]
+    fn a_key_that_the_type_passes_over_is_unknown_at_any_depth() {
+        let read = |text: &str| config_of::<Lax>(&Figment::from(Toml::string(text)));
+        for text in [
+            "",
+            "[plugins.lax]",
+            "[plugins.lax]\nname = \"x\"\n[[plugins.lax.inner]]\nsize = 1",
+            "[plugins.other]\nsize = 1",
+        ] {
+            assert!(read(text).is_ok(), "{text}");
+        }
+        for (text, key) in [
+            ("[plugins.lax]\nnmae = \"x\"", "nmae"),
+            (
+                "[[plugins.lax.inner]]\nsize = 1\n[[plugins.lax.inner]]\nsize = 1\nsiez = 2",
+                "siez",
+            ),
+        ] {
+            let Err(error) = read(text) else {
+                panic!("{text} is read");
+            };
+            assert!(matches!(error.kind, Kind::UnknownField(..)), "{error}");
+            let said = error.to_string();
+            assert!(said.contains(key) && said.contains("plugins.lax"), "{said}");
+        }
+    }
 }

@@ -42,7 +42,8 @@ impl Registrar {
         self.plugin
     }
 
-    /// Owns the `$` topics that begin with `prefix`.
+    /// Owns the `$` topics in `prefix`, level by level: `$a/` all below it, `$a/b` that topic and all
+    /// below it. Under `$x/` that is `$x/{ID}/`, unless the plugin whose level it is gives it away.
     pub fn owns(&mut self, prefix: &'static str) -> &mut Self {
         self.declared.namespaces.push(Namespace { prefix });
         self
@@ -55,7 +56,9 @@ impl Registrar {
     }
 
     /// Answers the command `topic` with an async function of the plugin; replies go to
-    /// `reply_topic` unless the request names a Response Topic.
+    /// `reply_topic` unless the request names a Response Topic. Both are topics of the plugin; where
+    /// the command's namespace was given to it by another plugin, the reply may go to one of that
+    /// plugin's.
     pub fn command<P, Req, Res, F, Fut>(
         &mut self,
         topic: &'static str,

@@ -20,7 +20,7 @@ use crate::outcome::Outcome;
 pub(crate) struct Compare {
     /// `[NAME:]partyline=PROGRAM`, `[NAME:]mosquitto=PROGRAM` or `[NAME:]rumqttd` (needs the feature
     /// `peer-rumqttd`); the first is compared with each of the others.
-    #[arg(long = "broker", required = true)]
+    #[arg(long = "broker", required_unless_present = "list")]
     brokers: Vec<String>,
     /// How often each load is run on each broker; the median is shown.
     #[arg(long, default_value_t = 5)]
@@ -54,6 +54,7 @@ impl Compare {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let names = brokers.iter().map(|(name, _)| name.clone()).collect();
         let mut table = Table::new(names);
+        let mut failed = 0_usize;
         for run in 0..self.runs {
             for load in &loads {
                 for turn in 0..brokers.len() {
@@ -64,13 +65,17 @@ impl Compare {
                     let outcome = one(kind, load);
                     match &outcome {
                         Ok(outcome) => println!("{} {name} {outcome}", load.name),
-                        Err(error) => println!("{} {name} failed: {error:#}", load.name),
+                        Err(error) => {
+                            failed += 1;
+                            println!("{} {name} failed: {error:#}", load.name);
+                        }
                     }
                     table.add(at, load, outcome.ok().as_ref());
                 }
             }
         }
         println!("\n{table}");
+        ensure!(failed == 0, "{failed} runs failed");
         Ok(())
     }
 }

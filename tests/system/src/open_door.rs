@@ -20,20 +20,23 @@ pub const OTHER_APP: &str = "bbbbbbbbbbbbbbbbbbbbbbbb";
 /// behind it. Every plain topic is allowed but those under `secret/`, and under `members/` only to
 /// who is logged in.
 #[derive(Debug)]
-pub struct OpenDoor;
+pub struct OpenDoor(Config);
 
-/// Nothing to configure.
+/// What it does with who names no app.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {}
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Leaves them to the broker, but for the client id `banned`, which it refuses.
+    pub leaves_strangers: bool,
+}
 
 #[async_trait]
 impl Plugin for OpenDoor {
     const ID: &'static str = "open-door";
     type Config = Config;
 
-    async fn build(_: PluginContext, _: Config) -> anyhow::Result<Self> {
-        Ok(Self)
+    async fn build(_: PluginContext, config: Config) -> anyhow::Result<Self> {
+        Ok(Self(config))
     }
 
     fn register(self: &Arc<Self>, registrar: &mut Registrar) {
@@ -48,6 +51,12 @@ impl Plugin for OpenDoor {
 impl Authenticate for OpenDoor {
     async fn authenticate(&self, request: &ConnectRequest) -> HookResult<AuthVerdict> {
         let refused = || AuthVerdict::Deny(ConnectRefusal::new(Reason::BadUserNameOrPassword));
+        if self.0.leaves_strangers && request.username.is_none() {
+            return Ok(match request.client_id.as_str() {
+                "banned" => AuthVerdict::Deny(ConnectRefusal::new(Reason::Banned)),
+                _ => AuthVerdict::Next,
+            });
+        }
         let name = request.username.as_deref().unwrap_or(APP);
         let (app, role, owner) = match name.strip_suffix("/$service") {
             Some(app) => (app, Role::Server, Owner::Server),

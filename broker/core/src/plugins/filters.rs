@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use partyline_plugin::host::FilterEntry;
+use partyline_plugin::protocol::TopicName;
 use partyline_plugin::{
     AccessVerdict, ConnectRefusal, HookResult, Message, Phase, PublishFilter, Reason, Scope,
     SessionInfo, Verdict, WillFilter,
@@ -31,6 +32,10 @@ impl HookTable {
         mut will: WillMessage,
     ) -> Result<Option<WillMessage>, ConnectRefusal> {
         match self.filter(&self.will, info, &mut will.message).await {
+            // It would be a command, and no access rule was asked.
+            Verdict::Next | Verdict::Accept if will.message.topic.is_reserved() => {
+                Err(ConnectRefusal::new(Reason::TopicNameInvalid))
+            }
             Verdict::Next | Verdict::Accept => Ok(Some(will)),
             Verdict::Consume => Ok(None),
             Verdict::Reject(why) | Verdict::Disconnect(why) => Err(ConnectRefusal {
@@ -48,9 +53,16 @@ impl HookTable {
     ) -> Verdict {
         let split = filters.partition_point(|filter| filter.phase < Phase::Authorize);
         let (rewriting, rest) = filters.split_at_checked(split).unwrap_or_default();
-        match run(rewriting, info, message).await {
-            Verdict::Next | Verdict::Accept => {}
-            verdict => return verdict,
+        if !rewriting.is_empty() {
+            let before = message.topic.clone();
+            match run(rewriting, info, message).await {
+                Verdict::Next | Verdict::Accept => {}
+                verdict => return verdict,
+            }
+            let topic = message.topic.as_str();
+            if message.topic != before && TopicName::parse(topic, &self.topics).is_err() {
+                return Verdict::reject(Reason::TopicNameInvalid);
+            }
         }
         if !message.topic.as_str().starts_with('$') {
             match self.authorize_publish(info, message).await {
@@ -126,8 +138,10 @@ async fn run<H: OnMessage + ?Sized>(
             continue;
         }
         let before = hook.is_skipped().then(|| message.clone());
-        // What was authorized is what is routed.
-        let addressed = (*phase > Phase::Authorize)
+        // Where it comes from is not for a filter to say.
+        let came = (message.origin, message.hops);
+        // What was authorized is what is routed. Those of this very phase come after the rules too.
+        let addressed = (*phase >= Phase::Authorize)
             .then(|| (message.topic.clone(), message.qos, message.retain));
         let call = hook.entry.hook.judge(info, message);
         let Ok(verdict) = hook.call(call).await else {
@@ -138,6 +152,7 @@ async fn run<H: OnMessage + ?Sized>(
             *message = before;
             continue;
         };
+        (message.origin, message.hops) = came;
         if let Some(addressed) = addressed {
             (message.topic, message.qos, message.retain) = addressed;
         }

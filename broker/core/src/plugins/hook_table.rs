@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use partyline_plugin::host::{CommandEntry, OutletEntry, Registrations};
+use partyline_plugin::protocol::TopicLimits;
 use partyline_plugin::{
     AccessVerdict, Audience, AuthVerdict, Authenticate, AuthorizePublish, AuthorizeSubscribe,
     ConnectRefusal, ConnectRequest, Message, Phase, PublishFilter, Reason, SessionInfo,
@@ -14,6 +15,7 @@ use super::description::{
 };
 use super::filters::Staged;
 use super::guard::{Faulted, Guarded};
+use super::namespaces::holds;
 
 /// Built once from what the plugins declared. A message that no hook wants pays nothing for hooks.
 #[derive(Default)]
@@ -24,6 +26,8 @@ pub(crate) struct HookTable {
     pub(super) publish: Vec<Staged<dyn PublishFilter>>,
     pub(super) will: Vec<Staged<dyn WillFilter>>,
     pub(super) subscribe: Vec<Guarded<dyn SubscribeFilter>>,
+    /// What a rewritten topic is held to.
+    pub(super) topics: TopicLimits,
     commands: HashMap<&'static str, CommandEntry>,
     /// Prefix of a namespace and the reply topic of its commands.
     replies: Vec<(&'static str, &'static str)>,
@@ -83,7 +87,7 @@ impl HookTable {
                 .extend(hooks.map(|entry| Guarded::new(plugin, entry)));
             for command in declared.commands {
                 let owned = declared.namespaces.iter().map(|namespace| namespace.prefix);
-                for prefix in owned.filter(|prefix| command.topic.starts_with(prefix)) {
+                for prefix in owned.filter(|prefix| holds(prefix, command.topic)) {
                     if !table.replies.iter().any(|(known, _)| *known == prefix) {
                         table.replies.push((prefix, command.reply_topic));
                     }
@@ -95,6 +99,12 @@ impl HookTable {
         table.publish.sort_by_key(|filter| filter.phase);
         table.will.sort_by_key(|filter| filter.phase);
         table
+    }
+
+    /// Holds the topics that filters write to these limits.
+    pub(crate) fn with_limits(mut self, topics: TopicLimits) -> Self {
+        self.topics = topics;
+        self
     }
 
     /// All of it, in the order of calls; observers and deliver filters are not known here.
@@ -144,7 +154,7 @@ impl HookTable {
         }
         self.replies
             .iter()
-            .filter(|(prefix, _)| topic.starts_with(prefix))
+            .filter(|(prefix, _)| holds(prefix, topic))
             .max_by_key(|(prefix, _)| prefix.len())
             .map(|(_, reply)| *reply)
     }

@@ -32,6 +32,12 @@ pub enum HostError {
     /// Two plugins have one id.
     #[error("two plugins are called `{0}`")]
     Twice(&'static str),
+    /// An id that names of tables and metrics cannot be made of.
+    #[error(
+        "a plugin cannot be called `{0}`: an id has at most 40 characters, a to z, 0 to 9 and -, \
+         and begins with a letter"
+    )]
+    Id(&'static str),
     /// Its tables could not be brought up to date.
     #[error("the tables of plugin `{plugin}` could not be brought up to date")]
     Migrate {
@@ -172,6 +178,9 @@ impl Host {
         let broker = BrokerHandle::new(broker);
         for factory in factories {
             let plugin = factory.id;
+            if !namespaces::is_id(plugin) {
+                return Err(HostError::Id(plugin));
+            }
             if self.hosted.iter().any(|hosted| hosted.id == plugin) {
                 return Err(HostError::Twice(plugin));
             }
@@ -223,7 +232,7 @@ impl Host {
             }
         }
         self.watch(&mut declared);
-        let table = HookTable::new(declared);
+        let table = HookTable::new(declared).with_limits(self.kernel.config.limits.topic());
         self.kernel.hooks.store(Arc::new(table));
         sys.run(&self.kernel);
         let chain = self.kernel.describe().summary();

@@ -3,11 +3,33 @@
 use std::collections::HashSet;
 
 use partyline_plugin::host::Registrations;
+use partyline_plugin::protocol::{TopicLimits, TopicName};
 
 use super::HostError;
 
-/// Fails if a namespace overlaps another without leave, or a plugin declares a topic twice or one
-/// that is not its own.
+/// Where each plugin may have the level that is its id, without asking anybody.
+const SHARED: &str = "$x/";
+
+/// Whether a topic or a namespace lies in a namespace, level by level: `$a/b` and `$a/b/` hold
+/// `$a/b/c`, and not `$a/bc`.
+pub(super) fn holds(namespace: &str, topic: &str) -> bool {
+    let rest = topic.strip_prefix(namespace);
+    rest.is_some_and(|rest| rest.is_empty() || namespace.ends_with('/') || rest.starts_with('/'))
+}
+
+/// Whether a plugin may be called so: by its id it has tables, metrics and log lines, and no two ids
+/// may make the same name of them.
+pub(super) fn is_id(id: &str) -> bool {
+    id.len() <= 40
+        && id.starts_with(|c: char| c.is_ascii_lowercase())
+        && id
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Fails if a namespace overlaps another without leave or lies in another plugin's part of `$x/`,
+/// or a plugin declares a topic twice or one that is not its own. A reply topic may also be that of
+/// who gave the plugin the command's namespace.
 pub(super) fn check(declared: &[(&'static str, Registrations)]) -> Result<(), HostError> {
     let owned: Vec<(&str, &str)> = declared
         .iter()
@@ -18,31 +40,56 @@ pub(super) fn check(declared: &[(&'static str, Registrations)]) -> Result<(), Ho
             let why = format!("{prefix} does not begin with $");
             return Err(HostError::namespace(plugin, why));
         }
+        let level = prefix.strip_prefix(SHARED);
+        let level = level.map(|rest| rest.split('/').next().unwrap_or_default());
+        if let Some(level) = level
+            && level != *plugin
+            && !delegates(declared, level, prefix, plugin)
+        {
+            let why = format!("under {SHARED} it may have {SHARED}{plugin}/, not {prefix}");
+            return Err(HostError::namespace(plugin, why));
+        }
         for (other, outer) in owned
             .iter()
             .enumerate()
             .filter(|(at, _)| *at != index)
             .map(|(_, o)| o)
         {
-            let overlaps = prefix.starts_with(outer) && plugin != other;
+            let overlaps = holds(outer, prefix) && plugin != other;
             if overlaps && (prefix == outer || !delegates(declared, other, prefix, plugin)) {
                 let why = format!("{prefix} lies in {outer} of `{other}`, which did not give it");
                 return Err(HostError::namespace(plugin, why));
             }
         }
     }
+    let owner_of = |topic: &str| {
+        owned
+            .iter()
+            .filter(|(_, prefix)| holds(prefix, topic))
+            .max_by_key(|(_, prefix)| prefix.len())
+            .map(|(owner, _)| *owner)
+    };
     for (plugin, one) in declared {
         let topics = one.commands.iter().map(|command| command.topic);
         for topic in topics.chain(one.outlets.iter().map(|outlet| outlet.topic)) {
-            let owner = owned
-                .iter()
-                .filter(|(_, prefix)| topic.starts_with(prefix))
-                .max_by_key(|(_, prefix)| prefix.len());
-            if owner.is_none_or(|(owner, _)| owner != plugin) {
+            if TopicName::parse(topic, &TopicLimits::MQTT).is_err() {
+                return Err(HostError::namespace(plugin, format!("{topic} is no topic")));
+            }
+            if owner_of(topic) != Some(plugin) {
                 return Err(HostError::namespace(
                     plugin,
                     format!("{topic} is not in its namespaces"),
                 ));
+            }
+        }
+        for command in &one.commands {
+            let (topic, reply) = (command.topic, command.reply_topic);
+            let is_topic = TopicName::parse(reply, &TopicLimits::MQTT).is_ok();
+            let may = owner_of(reply)
+                .is_some_and(|owner| owner == *plugin || delegates(declared, owner, topic, plugin));
+            if !is_topic || !may {
+                let why = format!("{topic} cannot be answered on {reply}, which is not its own");
+                return Err(HostError::namespace(plugin, why));
             }
         }
         let commands: Vec<_> = one.commands.iter().map(|command| command.topic).collect();
@@ -77,13 +124,13 @@ fn delegates(
     };
     of(owner).is_some_and(|owner| {
         owner.delegations.iter().any(|given| {
-            prefix.starts_with(given.prefix)
+            holds(given.prefix, prefix)
                 && (given.to == plugin
                     || of(given.to).is_some_and(|middle| {
                         let parts = &middle.delegations;
                         parts
                             .iter()
-                            .any(|part| part.to == plugin && prefix.starts_with(part.prefix))
+                            .any(|part| part.to == plugin && holds(part.prefix, prefix))
                     }))
         })
     })
@@ -147,6 +194,91 @@ mod tests {
             r.owns("$x/");
         });
         assert!(check(&[one, two]).is_err());
+    }
+
+    #[test]
+    fn a_namespace_ends_where_its_level_ends() {
+        for (namespace, topic, holds_it) in [
+            ("$im/", "$im/session/hello", true),
+            ("$im", "$im", true),
+            ("$im", "$im/session", true),
+            ("$im", "$impostor", false),
+            ("$im/a", "$im/ab", false),
+            ("$im/", "$im", false),
+        ] {
+            assert_eq!(holds(namespace, topic), holds_it, "{namespace} {topic}");
+        }
+        let one = declared("one", |r| {
+            r.owns("$im/a");
+        });
+        let two = declared("two", |r| {
+            r.owns("$im/ab");
+        });
+        assert!(check(&[one, two]).is_ok());
+        let outlet = declared("one", |r| {
+            r.owns("$im/a")
+                .outlet("$im/ab", Qos::AtMostOnce, Audience::Devices, None);
+        });
+        assert!(check(&[outlet]).is_err());
+    }
+
+    #[test]
+    fn a_plugin_has_its_own_level_of_the_shared_namespace() {
+        let own = |r: &mut Registrar| {
+            r.owns("$x/guest/");
+        };
+        assert!(check(&[declared("guest", own)]).is_ok());
+        let error = check(&[declared("thief", own)]).unwrap_err();
+        assert!(error.to_string().contains("$x/thief/"), "{error}");
+        let all = declared("x", |r| {
+            r.owns("$x/");
+        });
+        assert!(check(&[all]).is_err());
+        let host = declared("guest", |r| {
+            r.owns("$x/guest/").delegates("$x/guest/friend/", "friend");
+        });
+        let friend = declared("friend", |r| {
+            r.owns("$x/guest/friend/");
+        });
+        assert!(check(&[host, friend]).is_ok());
+    }
+
+    fn answering(r: &mut Registrar, topic: &'static str, reply: &'static str) {
+        let plugin = std::sync::Arc::new(());
+        r.command(topic, reply, &plugin, |_, _, (): ()| async { Ok(()) });
+    }
+
+    #[test]
+    fn nobody_answers_on_anothers_topic() {
+        let im = || {
+            declared("im", |r| {
+                r.owns("$im/").delegates("$im/session/", "accounts");
+                answering(r, "$im/send", "$im/reply");
+            })
+        };
+        let accounts = declared("accounts", |r| {
+            r.owns("$im/session/");
+            answering(r, "$im/session/login", "$im/reply");
+        });
+        assert!(check(&[im(), accounts]).is_ok());
+        for reply in ["$im/reply", "$y/reply", "news", "", "$x/guest/+"] {
+            let mut registrar = Registrar::new("guest", Services::default());
+            registrar.owns("$x/guest/");
+            answering(&mut registrar, "$x/guest/do", reply);
+            let error = check(&[im(), ("guest", registrar.finish())]).unwrap_err();
+            assert!(error.to_string().contains("$x/guest/do"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_one_word() {
+        for id in ["a", "im", "topic-rewrite", "v2"] {
+            assert!(is_id(id), "{id}");
+        }
+        let long = "x".repeat(41);
+        for id in ["", "a_b", "A", "2", "-a", "a b", "a/b", "ä", "$SYS", &long] {
+            assert!(!is_id(id), "{id}");
+        }
     }
 
     #[test]

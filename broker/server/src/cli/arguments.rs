@@ -128,8 +128,8 @@ pub(crate) enum AclCommand {
         /// Its number in the list
         number: usize,
     },
-    /// Replace all rules of the app by those on standard input, a JSON array of objects with
-    /// `effect`, `action`, `topic` and, if it is about one user, `user`
+    /// Replace all rules of the app by those on standard input: what `list --json` printed, or a JSON
+    /// array of objects with `effect`, `action`, `topic` and, if it is about one user, `user`
     Set {
         /// The app's key
         app_key: AppKey,

@@ -7,7 +7,7 @@ use partyline_accounts::Directory;
 use partyline_acl::{AppRule, AppRules};
 use partyline_plugin::protocol::AppKey;
 use partyline_plugin::services::Accounts;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{AclCommand, RuleArgs};
 use crate::output::Output;
@@ -92,5 +92,23 @@ fn given(input: impl Read) -> anyhow::Result<Vec<AppRule>> {
     let mut text = String::new();
     let read = input.take(MAX_INPUT).read_to_string(&mut text);
     read.context("cannot read the rules from standard input")?;
-    serde_json::from_str(&text).context("standard input is no JSON array of rules")
+    rules_of(&text).context("standard input is no JSON array of rules")
+}
+
+/// An array of rules, or what `list --json` says, in which they have numbers; they are taken in the
+/// order in which they stand, for whatever app.
+fn rules_of(text: &str) -> serde_json::Result<Vec<AppRule>> {
+    let mut given: Value = serde_json::from_str(text)?;
+    let Some(listed) = given.get_mut("rules") else {
+        return serde_json::from_str(text);
+    };
+    for rule in listed.as_array_mut().into_iter().flatten() {
+        if let Some(rule) = rule.as_object_mut() {
+            rule.remove("number");
+            if rule.get("user").is_some_and(Value::is_null) {
+                rule.remove("user");
+            }
+        }
+    }
+    serde_json::from_value(listed.take())
 }

@@ -32,6 +32,15 @@ fn rules_come_and_go() {
     assert_eq!(added.json(), both);
     let text = "  1  deny   publish    home/%u/ro  user anna\n  2  allow  all        home/%u/#\n";
     assert_eq!(home.run(&list).ok(), text);
+    // What was listed can be set again, for another app too.
+    let listed = home.run(&["acl", "list", key, "--json"]).ok();
+    home.run_with_input(&["acl", "set", key], "[]").ok();
+    let again = home.run_with_input(&["acl", "set", key, "--json"], &listed);
+    assert_eq!(again.json(), both);
+    let twin = home.run(&["app", "create", "twin", "--json"]).json();
+    let twin = twin["app_key"].as_str().unwrap();
+    let copy = home.run_with_input(&["acl", "set", twin, "--json"], &listed);
+    assert_eq!(copy.json()["rules"], both["rules"]);
 
     let left = home.run(&["acl", "remove", key, "1", "--json"]).json();
     assert_eq!(left["rules"].as_array().map(Vec::len), Some(1));
@@ -70,7 +79,8 @@ fn what_is_no_rule_is_refused() {
         "the app has no rule 1: it has 0"
     );
     let unknown = r#"[{"effect":"allow","action":"all","topic":"a","app":"x"}]"#;
-    for input in ["", "{}", unknown] {
+    let misspelt = r#"{"rules":[{"number":1,"effect":"allow","action":"all","topik":"a"}]}"#;
+    for input in ["", "{}", r#"{"rules":1}"#, misspelt, unknown] {
         let error = home.run_with_input(&["acl", "set", key], input).error();
         assert!(
             error.starts_with("standard input is no JSON array of rules"),

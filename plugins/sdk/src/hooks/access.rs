@@ -50,10 +50,13 @@ impl SubscribeRequest {
 }
 
 /// Decides about each filter of a SUBSCRIBE to plain topics, and again when the user of a session
-/// changes or a saved session resumes.
+/// changes, when a saved session resumes, and for every subscription of an app when some plugin
+/// says [`BrokerHandle::access_changed`]. So it must not say that itself.
 ///
 /// A fault of a hook that denies on faults refuses a SUBSCRIBE, but takes no saved subscription
 /// away: a CONNECT that would resume it is refused with 0x88, and a login ends the connection.
+///
+/// [`BrokerHandle::access_changed`]: crate::BrokerHandle::access_changed
 #[async_trait]
 pub trait AuthorizeSubscribe: Send + Sync + 'static {
     /// Decide.

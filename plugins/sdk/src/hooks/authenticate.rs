@@ -114,7 +114,8 @@ impl ConnectRefusal {
     }
 }
 
-/// The verdict on a CONNECT. If all hooks say `Next`, the broker refuses.
+/// The verdict on a CONNECT. If all hooks say `Next`, the broker refuses, unless it has no
+/// credentials and `mqtt.anonymous_app` names the app of such clients.
 #[must_use]
 #[derive(Debug, Clone)]
 pub enum AuthVerdict {

@@ -72,8 +72,9 @@ impl Verdict {
 /// Wills and what plugins publish pass no such filter.
 #[async_trait]
 pub trait PublishFilter: Send + Sync + 'static {
-    /// Decide, and change the message where the phase allows it: after [`Phase::Authorize`] a
-    /// change of topic, QoS or RETAIN is undone.
+    /// Decide, and change the message where the phase allows it: from [`Phase::Authorize`] on a
+    /// change of topic, QoS or RETAIN is undone, and one of origin or hops always. A rewritten
+    /// topic that is longer or deeper than the broker allows refuses the message with 0x90.
     ///
     /// [`Phase::Authorize`]: crate::Phase::Authorize
     async fn on_publish(&self, session: &SessionInfo, message: &mut Message)
@@ -87,6 +88,7 @@ pub trait PublishFilter: Send + Sync + 'static {
 /// [`Event::Published`]: crate::Event::Published
 #[async_trait]
 pub trait WillFilter: Send + Sync + 'static {
-    /// Decide, and change the will where the phase allows it, as [`PublishFilter::on_publish`].
+    /// Decide, and change the will where the phase allows it, as [`PublishFilter::on_publish`]. A
+    /// topic that begins with `$` refuses the CONNECT with 0x90.
     async fn on_will(&self, session: &SessionInfo, will: &mut Message) -> HookResult<Verdict>;
 }

@@ -1,16 +1,18 @@
 //! Input that no good client sends.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use futures_util::FutureExt;
-use partyline_plugin::host::Registrations;
+use partyline_plugin::host::{Registrations, without_broker};
+use partyline_plugin::protocol::TopicName;
 use partyline_plugin::protocol::{ClientId, ErrorCode, Reason, TopicFilter, TopicLimits};
 use partyline_plugin::{
     CloseReason, ConnectRequest, DropReason, Event, HookResult, Message, Plugin, ProtocolVersion,
-    Qos, Recipient, Role, SessionInfo, SubscribeRequest, Subscription, SubscriptionOptions,
+    Qos, Recipient, Role, Scope, SessionInfo, SubscribeRequest, Subscription, SubscriptionOptions,
 };
 use serde_json::Value;
 
@@ -91,16 +93,36 @@ async fn connects(declared: &Registrations) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn odd_messages() -> Vec<Message> {
-    let all = TOPICS.iter().flat_map(|topic| {
+/// Topics of anybody, and of each scope and command that was declared.
+fn odd_topics(declared: &Registrations) -> BTreeSet<String> {
+    let scopes = (declared.publish_filters.iter().map(|filter| filter.scope))
+        .chain(declared.will_filters.iter().map(|filter| filter.scope))
+        .chain(declared.deliver_filters.iter().map(|(scope, _)| *scope));
+    let prefixes = scopes.filter_map(|scope| match scope {
+        Scope::Prefix(prefix) => Some(prefix),
+        _ => None,
+    });
+    let commands = declared.commands.iter().map(|command| command.topic);
+    let known = prefixes.chain(commands);
+    let below =
+        known.flat_map(|start| ["", "a", "/", "//b", "äöü/𝄞"].map(|end| format!("{start}{end}")));
+    let any = TOPICS.iter().map(|&topic| topic.to_owned());
+    let limits = TopicLimits::default();
+    any.chain(below)
+        .filter(|topic| TopicName::parse(topic, &limits).is_ok())
+        .collect()
+}
+
+fn odd_messages(declared: &Registrations) -> Vec<Message> {
+    let all = odd_topics(declared).into_iter().flat_map(|topic| {
         let of_topic = payloads().into_iter();
-        of_topic.map(|payload| message(topic, payload))
+        of_topic.map(move |payload| message(&topic, payload))
     });
     all.collect()
 }
 
 async fn messages(declared: &Registrations, who: &SessionInfo) -> anyhow::Result<()> {
-    for mut message in odd_messages() {
+    for mut message in odd_messages(declared) {
         message.qos = Qos::ExactlyOnce;
         message.retain = true;
         if !message.topic.is_reserved() {
@@ -128,7 +150,8 @@ async fn messages(declared: &Registrations, who: &SessionInfo) -> anyhow::Result
             if scope.contains(topic.as_str()) {
                 for to in [Some(who), None] {
                     let to = Recipient::new(&who.device, to);
-                    let call = async { entry.hook.on_deliver(to, &message) };
+                    // As in the broker, which may hold locks then.
+                    let call = async { without_broker(|| entry.hook.on_deliver(to, &message)) };
                     let _ = called("a deliver filter", call).await?;
                 }
             }
@@ -184,7 +207,7 @@ async fn events<P: Plugin>(plugin: &TestPlugin<P>, who: &Arc<SessionInfo>) -> an
         Event::unsubscribed(session, filter),
         Event::auth_failed("".into(), who.peer, who.version, Reason::NotAuthorized),
     ];
-    for message in odd_messages() {
+    for message in odd_messages(plugin.declared()) {
         let app = device.app.clone();
         events.push(Event::published(app, None, message.clone()));
         let qos = Qos::AtMostOnce;

@@ -1,7 +1,7 @@
 //! A broker that records what plugins ask of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use partyline_plugin::host::Broker;
@@ -27,26 +27,34 @@ struct Inner {
     published: Vec<(AppKey, Message)>,
     delivered: Vec<(SessionHandle, Outgoing)>,
     tracked: Vec<TrackedDelivery>,
+    /// Tracked deliveries, also those that the test has taken; what it let go has no sender.
+    waiting: Vec<(SessionHandle, Weak<Ending>)>,
     kicked: Vec<(SessionId, Kick)>,
     dropped_apps: Vec<AppKey>,
     access_changed: Vec<Option<AppKey>>,
 }
 
-/// A tracked delivery whose end the test decides; one that is let go reads as gone.
+/// Says how a tracked delivery ended, once.
+type Ending = Mutex<Option<oneshot::Sender<TrackedOutcome>>>;
+
+/// A tracked delivery whose end the test decides, unless its session's end or a login comes first. One
+/// that is let go reads as gone.
 #[derive(Debug)]
 pub struct TrackedDelivery {
     /// Whom it is for.
     pub to: SessionHandle,
     /// The message.
     pub message: Outgoing,
-    end: oneshot::Sender<TrackedOutcome>,
+    end: Arc<Ending>,
 }
 
 impl TrackedDelivery {
     /// Says how it ended.
     pub fn end(self, outcome: TrackedOutcome) {
-        // The plugin may not wait for it.
-        let _ = self.end.send(outcome);
+        if let Some(end) = self.end.lock().take() {
+            // The plugin may not wait for it.
+            let _ = end.send(outcome);
+        }
     }
 }
 
@@ -61,9 +69,11 @@ impl FakeBroker {
         let mut inner = self.0.lock();
         inner.last_id += 1;
         let session = Arc::new(session(SessionId::new(inner.last_id)));
-        inner
-            .sessions
-            .retain(|_, other| other.device != session.device);
+        let mut taken_over = inner.sessions.values();
+        let taken_over = taken_over.find(|other| other.device == session.device);
+        if let Some(id) = taken_over.map(|other| other.id) {
+            inner.end(id);
+        }
         inner.sessions.insert(session.id, Arc::clone(&session));
         session
     }
@@ -119,7 +129,17 @@ impl FakeBroker {
 impl Inner {
     fn end(&mut self, session: SessionId) -> bool {
         self.subscriptions.retain(|(id, _), _| *id != session);
+        self.let_go(session);
         self.sessions.remove(&session).is_some()
+    }
+
+    /// Ends the tracked deliveries of a session, as the broker does.
+    fn let_go(&mut self, session: SessionId) {
+        for (_, ending) in self.waiting.extract_if(.., |(to, _)| to.id == session) {
+            if let Some(ending) = ending.upgrade() {
+                ending.lock().take();
+            }
+        }
     }
 
     fn retain(&mut self, app: &AppKey, message: Message) {
@@ -177,6 +197,11 @@ impl Broker for FakeBroker {
         let (end, tracked) = Tracked::new();
         let mut inner = self.0.lock();
         if inner.has(to) {
+            let end = Arc::new(Mutex::new(Some(end)));
+            inner
+                .waiting
+                .retain(|(_, ending)| ending.strong_count() > 0);
+            inner.waiting.push((to, Arc::downgrade(&end)));
             inner.tracked.push(TrackedDelivery { to, message, end });
         }
         tracked
@@ -244,6 +269,10 @@ impl Broker for FakeBroker {
         user: Option<UserLogin>,
     ) -> Result<Arc<SessionInfo>, Gone> {
         let mut inner = self.0.lock();
+        if !inner.sessions.contains_key(&session) {
+            return Err(Gone);
+        }
+        inner.let_go(session);
         let entry = inner.sessions.get_mut(&session).ok_or(Gone)?;
         let mut changed = SessionInfo::clone(entry);
         changed.login += 1;

@@ -5,28 +5,32 @@ use std::sync::Arc;
 use partyline_plugin::database::Migrations;
 use partyline_plugin::protocol::RequestError;
 use partyline_plugin::{
-    CommandCx, FilterOptions, Health, HookResult, Message, Phase, Plugin, PluginContext,
-    PublishFilter, Registrar, Scope, SessionInfo, Tasks, Verdict, async_trait,
+    BrokerHandle, CommandCx, DeliverFilter, DeliverVerdict, FilterOptions, Health, HookResult,
+    Message, OnFault, Phase, Plugin, PluginContext, PublishFilter, Recipient, Registrar, Scope,
+    SessionInfo, Tasks, Verdict, async_trait,
 };
 use partyline_testkit::Conformance;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A plugin with the fault that its configuration names.
 struct Sloppy {
     fault: String,
     tasks: Tasks,
+    broker: BrokerHandle,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Lax {
     fault: String,
+    /// Any key at all.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
 #[async_trait]
 impl Plugin for Sloppy {
     const ID: &'static str = "sloppy";
-    // Takes any key, as it denies none.
     type Config = Lax;
 
     fn migrations() -> Option<Migrations> {
@@ -46,6 +50,7 @@ impl Plugin for Sloppy {
         Ok(Self {
             fault: config.fault,
             tasks: cx.tasks,
+            broker: cx.broker,
         })
     }
 
@@ -64,6 +69,14 @@ impl Plugin for Sloppy {
                     FilterOptions::default(),
                     self.clone(),
                 );
+            }
+            "scope" => {
+                let scope = Scope::Prefix("far/away/");
+                let options = FilterOptions::default();
+                registrar.publish_filter(Phase::Validate, scope, options, self.clone());
+            }
+            "deliver" => {
+                registrar.deliver_filter(Scope::Plain, OnFault::Deny, self.clone());
             }
             "command" => {
                 registrar.owns("$x/sloppy/").command(
@@ -101,6 +114,16 @@ impl PublishFilter for Sloppy {
     }
 }
 
+impl DeliverFilter for Sloppy {
+    fn on_deliver(&self, to: Recipient<'_>, _: &Message) -> DeliverVerdict {
+        // It would wait for a lock that the broker holds.
+        match self.broker.session_of(to.device) {
+            Some(_) => DeliverVerdict::Keep,
+            None => DeliverVerdict::Skip,
+        }
+    }
+}
+
 fn suite(fault: &str) -> Conformance<Sloppy> {
     Conformance::new(json!({"fault": fault}))
 }
@@ -128,6 +151,10 @@ async fn each_fault_is_found_by_its_rule() -> anyhow::Result<()> {
     refused(health, "not today");
     let panic = suite("panic").odd_input_is_no_fault().await;
     refused(panic, "a publish filter panics");
+    let scope = suite("scope").odd_input_is_no_fault().await;
+    refused(scope, "a publish filter panics");
+    let deliver = suite("deliver").odd_input_is_no_fault().await;
+    refused(deliver, "a deliver filter panics");
     let command = suite("command").odd_input_is_no_fault().await;
     refused(command, "$x/sloppy/do panics");
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use partyline_plugin::protocol::{ErrorCode, RequestError, TopicFilter, TopicLimits};
 use partyline_plugin::{
     BrokerHandle, CommandCx, Delivery, Event, EventKind, Kick, Message, Observer, Origin, Outgoing,
@@ -153,6 +154,19 @@ async fn the_broker_keeps_sessions_subscriptions_and_retained_messages() -> anyh
         (tracked.await, lost.await),
         (TrackedOutcome::Acked, TrackedOutcome::Gone)
     );
+    // Or as a login, or the end of the session, has it.
+    let waiting = broker.deliver_tracked(bob.handle(), outgoing("three"));
+    let taken = context.broker().tracked();
+    let bob = broker.set_user(bob.id, None).await?;
+    assert_eq!(waiting.now_or_never(), Some(TrackedOutcome::Gone));
+    for delivery in taken {
+        delivery.end(TrackedOutcome::Acked);
+    }
+    let waiting = broker.deliver_tracked(bob.handle(), outgoing("four"));
+    let taken = context.broker().tracked();
+    context.broker().disconnect(bob.id);
+    assert_eq!(waiting.now_or_never(), Some(TrackedOutcome::Gone));
+    drop(taken);
     // Retained messages.
     let (app, topic) = (alice.app(), message("a", "").topic);
     broker.retain(app, message("a", "kept")).await?;

@@ -25,7 +25,7 @@ queued_bytes = 67108864
 [log]
 filter = "warn"
 "#;
-///
+
 /// mosquitto 2.0.11 counts what has left its queue against `max_queued_messages`, and drops: it has
 /// no limit.
 const MOSQUITTO: &str = "

@@ -120,14 +120,13 @@ pub(super) async fn decide(
     request.username = connect.username.take();
     request.password = connect.password.take();
     request.user_properties = std::mem::take(&mut connect.user_properties);
-    let verdict = match anonymous(kernel, &request) {
-        Some(admission) => AuthVerdict::Allow(Box::new(admission)),
-        None => hooks.authenticate(&request).await,
-    };
-    let admission = match verdict {
+    let admission = match hooks.authenticate(&request).await {
         AuthVerdict::Allow(admission) => *admission,
         AuthVerdict::Deny(refusal) => return Err(refusal),
-        AuthVerdict::Next => return Err(ConnectRefusal::new(Reason::NotAuthorized)),
+        // Nobody's to judge: a plugin that counts or bans addresses has seen it.
+        AuthVerdict::Next => {
+            anonymous(kernel, &request).ok_or_else(|| ConnectRefusal::new(Reason::NotAuthorized))?
+        }
     };
     let Admission {
         device,

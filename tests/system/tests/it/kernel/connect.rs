@@ -183,10 +183,34 @@ async fn a_session_expiry_above_the_longest_is_cut_and_said() {
     broker.stop().await;
 }
 
+async fn with_anonymous(app: partyline_protocol::AppKey) -> TestBroker {
+    TestBroker::builder()
+        .plugin::<OpenDoor>(json!({"leaves_strangers": true}))
+        .config(|config| config.mqtt.anonymous_app = Some(app))
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn plugins_judge_anonymous_clients_first() {
+    let app = partyline_protocol::AppKey::parse(APP).unwrap();
+    let broker = with_anonymous(app).await;
+    for version in VERSIONS {
+        let options = ConnectOptions::new(version, "banned");
+        let (mut banned, connack) = connect(&broker, &options).await;
+        assert_eq!(connack.code, super::by_version(version, 0x8a, 5));
+        banned.closed().await.unwrap();
+        let (_other, connack) = connect(&broker, &ConnectOptions::new(version, "other")).await;
+        assert_eq!(connack.code, 0);
+    }
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn clients_without_credentials_get_the_anonymous_app_where_there_is_one() {
     let other = partyline_protocol::AppKey::parse(OTHER_APP).unwrap();
-    let broker = broker_with(|config| config.mqtt.anonymous_app = Some(other)).await;
+    let broker = with_anonymous(other).await;
     for version in VERSIONS {
         let mut anonymous = client(&broker, version, "anonymous").await;
         let named = ConnectOptions::new(version, "named");
@@ -211,7 +235,7 @@ async fn clients_without_credentials_get_the_anonymous_app_where_there_is_one() 
 #[tokio::test]
 async fn an_anonymous_client_takes_over_no_device_of_the_same_name() {
     let app = partyline_protocol::AppKey::parse(APP).unwrap();
-    let broker = broker_with(|config| config.mqtt.anonymous_app = Some(app)).await;
+    let broker = with_anonymous(app).await;
     let device = ConnectOptions::new(Version::V5, "same").login(APP, "x");
     let mut device = broker.client(device).await.unwrap();
     let mut anonymous = client(&broker, Version::V5, "same").await;

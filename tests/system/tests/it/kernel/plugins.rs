@@ -11,6 +11,7 @@ mod filter_faults;
 mod filters;
 mod handles;
 mod kick;
+mod names;
 mod observers;
 mod other_filters;
 mod outlets;

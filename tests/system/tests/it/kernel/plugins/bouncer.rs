@@ -33,7 +33,7 @@ impl Bouncer {
 }
 
 pub(super) fn topic(text: &str) -> TopicName {
-    TopicName::parse(text, &TopicLimits::default()).expect("a topic")
+    TopicName::parse(text, &TopicLimits::MQTT).expect("a topic")
 }
 
 pub(super) fn filter(text: &str) -> TopicFilter {
@@ -53,6 +53,14 @@ impl WillFilter for Bouncer {
             }
             "will/secret" => {
                 will.topic = topic("secret/x");
+                Verdict::Next
+            }
+            "will/command" => {
+                will.topic = topic("$x/demo/echo");
+                Verdict::Next
+            }
+            "will/deep" => {
+                will.topic = topic(&vec!["x"; 33].join("/"));
                 Verdict::Next
             }
             "will/payload" => {

@@ -222,7 +222,12 @@ async fn a_reply_that_is_too_large_for_the_client_is_left_out() -> anyhow::Resul
 #[tokio::test]
 async fn anonymous_clients_have_no_commands() -> anyhow::Result<()> {
     let app = AppKey::parse(APP)?;
-    let (broker, _) = demo_broker(|config| config.mqtt.anonymous_app = Some(app)).await?;
+    let broker = TestBroker::builder()
+        .plugin::<OpenDoor>(json!({"leaves_strangers": true}))
+        .plugin::<Demo>(json!({}))
+        .config(|config| config.mqtt.anonymous_app = Some(app))
+        .start()
+        .await?;
     for version in VERSIONS {
         let mut client = client(&broker, version, "one").await;
         let reason = client.publish_done("$x/demo/echo", "{}", 1, false).await?;

@@ -38,7 +38,14 @@ async fn the_chain_is_told_in_the_order_of_calls() -> anyhow::Result<()> {
         .collect();
     assert_eq!(
         phases,
-        ["rewrite", "validate", "transform", "transform", "handle"]
+        [
+            "rewrite",
+            "authorize",
+            "validate",
+            "transform",
+            "transform",
+            "handle"
+        ]
     );
     let points: Vec<&str> = chain["hooks"]
         .as_array()

@@ -9,7 +9,14 @@ use serde_json::json;
 use super::super::{VERSIONS, by_version, client};
 use super::sieve::Sieve;
 
-const ALL: [&str; 5] = ["rewrite", "validate", "transform", "transform-2", "handle"];
+const ALL: [&str; 6] = [
+    "rewrite",
+    "authorize",
+    "validate",
+    "transform",
+    "transform-2",
+    "handle",
+];
 
 pub(super) async fn sieve() -> anyhow::Result<(TestBroker, Arc<Sieve>)> {
     let broker = TestBroker::builder()
@@ -92,7 +99,7 @@ async fn accept_passes_the_other_filters_of_its_phase() -> anyhow::Result<()> {
     watcher.take("deny/transform/accept").await?;
     assert_eq!(
         sieve.calls(),
-        ["rewrite", "validate", "transform", "handle"]
+        ["rewrite", "authorize", "validate", "transform", "handle"]
     );
     // Before authorization it allows nothing by itself.
     client
@@ -151,12 +158,44 @@ async fn what_is_rewritten_is_what_is_authorized_and_routed() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn a_rewritten_topic_keeps_to_the_limits() -> anyhow::Result<()> {
+    let (broker, sieve) = sieve().await?;
+    for version in VERSIONS {
+        let mut watcher = watcher(&broker, version).await?;
+        let mut client = client(&broker, version, "one").await;
+        let told = client
+            .publish_done("deny/rewrite/deep", "x", 1, false)
+            .await?;
+        assert_eq!(told, by_version(version, 0x90, 0));
+        assert_eq!(sieve.calls(), ["rewrite"]);
+        watcher.quiet().await?;
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_filter_says_where_a_message_comes_from() -> anyhow::Result<()> {
+    let (broker, sieve) = sieve().await?;
+    let mut watcher = watcher(&broker, Version::V5).await?;
+    let mut client = client(&broker, Version::V5, "one").await;
+    for phase in ["rewrite", "validate", "handle"] {
+        let topic = format!("deny/{phase}/forge");
+        client.publish_done(&topic, "x", 1, false).await?;
+        watcher.take(&topic).await?;
+        assert_eq!(sieve.calls(), ALL);
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn after_authorization_topic_qos_and_retain_stay() -> anyhow::Result<()> {
     let (broker, sieve) = sieve().await?;
     for version in VERSIONS {
         let mut watcher = watcher(&broker, version).await?;
         let mut client = client(&broker, version, "one").await;
-        for phase in ["validate", "transform", "handle"] {
+        for phase in ["authorize", "validate", "transform", "handle"] {
             let topic = format!("deny/{phase}/address");
             for qos in 1..=2 {
                 client.publish_done(&topic, "x", qos, false).await?;

@@ -6,12 +6,14 @@ use partyline_plugin::{
     Gone, Message, Origin, PublishError, Qos, SessionId, SubscribeError, SubscriptionOptions,
 };
 use partyline_protocol::AppKey;
-use partyline_system_tests::{APP, OTHER_APP};
-use partyline_testkit::{ConnectOptions, Version};
+use partyline_system_tests::{APP, OTHER_APP, OpenDoor};
+use partyline_testkit::{ConnectOptions, TestBroker, Version};
+use serde_json::json;
 
 use super::super::{VERSIONS, client, connect, kept};
 use super::bouncer::{filter, topic};
-use super::{demo_broker, login, session};
+use super::witness::Witness;
+use super::{Demo, demo_broker, login, session};
 
 fn app() -> AppKey {
     AppKey::parse(APP).expect("an app key")
@@ -60,6 +62,34 @@ async fn a_plugin_subscribes_on_behalf_of_a_session() -> anyhow::Result<()> {
         one.disconnect(0).await?;
         client(&broker, version, "one").await.disconnect(0).await?;
     }
+    broker.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_subscription_that_changes_nothing_is_not_told() -> anyhow::Result<()> {
+    let broker = TestBroker::builder()
+        .plugin::<OpenDoor>(json!({}))
+        .plugin::<Demo>(json!({}))
+        .plugin::<Witness>(json!({}))
+        .start()
+        .await?;
+    let demo = broker.services().get::<Demo>()?;
+    let witness = broker.services().get::<Witness>()?;
+    let mut one = client(&broker, Version::V5, "one").await;
+    let id = session(&demo, "one").id;
+    let qos = [Qos::AtLeastOnce, Qos::AtLeastOnce, Qos::AtMostOnce];
+    for qos in qos {
+        let options = SubscriptionOptions::new(qos);
+        let granted = demo.broker.subscribe(id, filter("a"), options).await;
+        assert_eq!(granted, Ok(qos));
+    }
+    one.disconnect(0).await?;
+    for expected in ["session_opened", "subscribed a 1", "subscribed a 0"] {
+        assert_eq!(witness.next_of("one").await, expected);
+    }
+    let closed = witness.next_of("one").await;
+    assert!(closed.starts_with("session_closed"), "{closed}");
     broker.stop().await;
     Ok(())
 }

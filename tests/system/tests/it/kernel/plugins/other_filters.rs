@@ -75,6 +75,9 @@ async fn a_refused_will_refuses_its_connect() -> anyhow::Result<()> {
             ),
             // What is rewritten is what is authorized.
             ("will/secret", by_version(version, 0x87, 5), None),
+            // No command comes from the dead.
+            ("will/command", by_version(version, 0x90, 5), None),
+            ("will/deep", by_version(version, 0x90, 5), None),
             ("will/error", by_version(version, 0x83, 5), None),
         ] {
             let (mut mortal, connack) = connect(&broker, &with_will(version, topic)).await;

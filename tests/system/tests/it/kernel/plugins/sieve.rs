@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use partyline_plugin::{
-    FilterOptions, HookError, HookResult, Message, OnFault, Phase, Plugin, PluginContext,
-    PublishFilter, Qos, Reason, Registrar, Scope, SessionInfo, Verdict,
+    FilterOptions, HookError, HookResult, MAX_HOPS, Message, OnFault, Origin, Phase, Plugin,
+    PluginContext, PublishFilter, Qos, Reason, Registrar, Scope, SessionInfo, Verdict,
 };
 use partyline_protocol::{TopicLimits, TopicName};
 use serde_json::Value;
@@ -34,6 +34,9 @@ struct Filter {
 impl PublishFilter for Filter {
     async fn on_publish(&self, _: &SessionInfo, message: &mut Message) -> HookResult<Verdict> {
         self.calls.lock().push(self.name);
+        if (message.origin, message.hops) != (Origin::Client, 0) {
+            self.calls.lock().push("forged");
+        }
         let topic = message.topic.as_str().to_owned();
         let Some((phase, action)) = topic
             .split_once('/')
@@ -63,6 +66,14 @@ impl PublishFilter for Filter {
                 (message.qos, message.retain) = (Qos::AtMostOnce, true);
                 Verdict::Next
             }
+            "deep" => {
+                message.topic = parsed(&vec!["x"; 33].join("/"));
+                Verdict::Next
+            }
+            "forge" => {
+                (message.origin, message.hops) = (Origin::Plugin("demo"), MAX_HOPS);
+                Verdict::Next
+            }
             "secret" => {
                 message.topic = parsed("secret/x");
                 Verdict::Next
@@ -90,7 +101,7 @@ impl PublishFilter for Filter {
 }
 
 fn parsed(topic: &str) -> TopicName {
-    TopicName::parse(topic, &TopicLimits::default()).expect("a topic")
+    TopicName::parse(topic, &TopicLimits::MQTT).expect("a topic")
 }
 
 #[async_trait]
@@ -120,6 +131,7 @@ impl Plugin for Sieve {
             ("transform", Phase::Transform),
             ("transform-2", Phase::Transform),
             ("validate", Phase::Validate),
+            ("authorize", Phase::Authorize),
             ("rewrite", Phase::Rewrite),
         ];
         // A short deadline for those that are to miss it, a long one for who is to keep it.
