@@ -58,7 +58,7 @@ impl Registrar {
     /// Answers the command `topic` with an async function of the plugin; replies go to
     /// `reply_topic` unless the request names a Response Topic. Both are topics of the plugin; where
     /// the command's namespace was given to it by another plugin, the reply may go to one of that
-    /// plugin's.
+    /// plugin's. A reply topic under `$` that is nobody's will do as well.
     pub fn command<P, Req, Res, F, Fut>(
         &mut self,
         topic: &'static str,

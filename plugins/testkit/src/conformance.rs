@@ -12,13 +12,14 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use partyline_plugin::Plugin;
 use partyline_plugin::database::{Database, Pool};
 use partyline_plugin::sqlx;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{ReloadOutcome, TestBroker, TestBrokerBuilder, TestContext};
 

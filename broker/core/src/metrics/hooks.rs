@@ -24,6 +24,7 @@ fn key(hook: &HookDescription) -> Key {
 
 #[derive(Default)]
 struct Sum {
+    calls: u64,
     errors: u64,
     panics: u64,
     timeouts: u64,
@@ -37,14 +38,15 @@ struct Sum {
 impl Sum {
     fn add(&mut self, hook: &HookDescription) {
         let HookCounts {
+            calls,
             errors,
             panics,
             timeouts,
             withheld,
             total_micros,
             latency,
-            ..
         } = &hook.counts;
+        self.calls += calls;
         self.errors += errors;
         self.panics += panics;
         self.timeouts += timeouts;
@@ -88,6 +90,13 @@ pub(super) fn encode(page: &mut Page<'_>, chain: &ChainDescription) -> fmt::Resu
             .encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (key, sum) in &hooks {
             sum.encode(family.encode_family(key)?)?;
+        }
+        let (name, help) = ("hook_calls", "Calls of plugins' hooks");
+        let mut family = page
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (key, sum) in &hooks {
+            ConstCounter::new(sum.calls).encode(family.encode_family(key)?)?;
         }
         let (name, help) = (
             "hook_faults",

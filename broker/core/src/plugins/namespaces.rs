@@ -28,8 +28,8 @@ pub(super) fn is_id(id: &str) -> bool {
 }
 
 /// Fails if a namespace overlaps another without leave or lies in another plugin's part of `$x/`,
-/// or a plugin declares a topic twice or one that is not its own. A reply topic may also be that of
-/// who gave the plugin the command's namespace.
+/// or a plugin declares a topic twice or one that is not its own. A reply topic may also be nobody's,
+/// or that of who gave the plugin the command's namespace, which need not be there.
 pub(super) fn check(declared: &[(&'static str, Registrations)]) -> Result<(), HostError> {
     let owned: Vec<(&str, &str)> = declared
         .iter()
@@ -85,8 +85,10 @@ pub(super) fn check(declared: &[(&'static str, Registrations)]) -> Result<(), Ho
         for command in &one.commands {
             let (topic, reply) = (command.topic, command.reply_topic);
             let is_topic = TopicName::parse(reply, &TopicLimits::MQTT).is_ok();
-            let may = owner_of(reply)
-                .is_some_and(|owner| owner == *plugin || delegates(declared, owner, topic, plugin));
+            let may = match owner_of(reply) {
+                Some(owner) => owner == *plugin || delegates(declared, owner, topic, plugin),
+                None => reply.starts_with('$') && !holds(SHARED, reply),
+            };
             if !is_topic || !may {
                 let why = format!("{topic} cannot be answered on {reply}, which is not its own");
                 return Err(HostError::namespace(plugin, why));
@@ -261,7 +263,12 @@ mod tests {
             answering(r, "$im/session/login", "$im/reply");
         });
         assert!(check(&[im(), accounts]).is_ok());
-        for reply in ["$im/reply", "$y/reply", "news", "", "$x/guest/+"] {
+        let alone = declared("accounts", |r| {
+            r.owns("$im/session/");
+            answering(r, "$im/session/login", "$im/reply");
+        });
+        assert!(check(&[alone]).is_ok(), "nobody's topic");
+        for reply in ["$im/reply", "$x/other/reply", "news", "", "$x/guest/+"] {
             let mut registrar = Registrar::new("guest", Services::default());
             registrar.owns("$x/guest/");
             answering(&mut registrar, "$x/guest/do", reply);

@@ -323,6 +323,7 @@ async fn hooks_are_counted_and_timed() -> anyhow::Result<()> {
             1,
         ),
         ("hook_seconds_count", counting, 3),
+        ("hook_calls_total", counting, 3),
         ("hook_breakers_open", counting, 0),
     ] {
         assert_samples(&samples, &[(&format!("{name}{{{labels}}}"), value)]);

@@ -76,7 +76,7 @@ async fn a_subscription_that_changes_nothing_is_not_told() -> anyhow::Result<()>
         .await?;
     let demo = broker.services().get::<Demo>()?;
     let witness = broker.services().get::<Witness>()?;
-    let mut one = client(&broker, Version::V5, "one").await;
+    let one = client(&broker, Version::V5, "one").await;
     let id = session(&demo, "one").id;
     let qos = [Qos::AtLeastOnce, Qos::AtLeastOnce, Qos::AtMostOnce];
     for qos in qos {
