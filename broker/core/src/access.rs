@@ -90,11 +90,7 @@ impl Kernel {
     }
 
     /// Asks about the will as it was left by the filters: what it was before them is not kept.
-    async fn will_is_denied(
-        &self,
-        session: &Session,
-        info: &SessionInfo,
-    ) -> Result<bool, Faulted> {
+    async fn will_is_denied(&self, session: &Session, info: &SessionInfo) -> Result<bool, Faulted> {
         let message = {
             let state = session.state();
             state.will.as_ref().map(|will| will.message.clone())
@@ -120,10 +116,7 @@ impl Kernel {
             let (info, attachment) = {
                 let state = session.state();
                 let has_any = !state.subscriptions.is_empty() || state.will.is_some();
-                (
-                    state.whose().filter(|_| has_any),
-                    state.attachment.clone(),
-                )
+                (state.whose().filter(|_| has_any), state.attachment.clone())
             };
             // Nobody knows who comes for a session that was found on disk; it asks when it resumes.
             let Some(info) = info else {

@@ -97,7 +97,10 @@ impl Sandbox {
 
     /// All have gone: when their time is over, nothing is left of them.
     async fn close(self) {
-        let everything = Duration::from_secs(u64::from(EXPIRY) + 5);
+        // A CONNECT that waits for the disk, which there is none of here, is refused only then, and
+        // what it took up begins to wait for its client.
+        let refused = self.kernel.config.limits.command_timeout;
+        let everything = Duration::from_secs(u64::from(EXPIRY) + u64::from(refused) + 5);
         sleep(everything).await;
         let left = self.kernel.registry.sessions(None);
         assert!(left.is_empty(), "sessions are left: {}", left.len());

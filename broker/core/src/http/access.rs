@@ -13,15 +13,13 @@ use axum::response::{IntoResponse, Response};
 
 use crate::config::{AdminToken, HttpConfig};
 
-/// What proxies add.
-const PROXIED: [&str; 6] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
+/// What proxies add, besides all that begins with [`FORWARDED`].
+const PROXIED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+
+const FORWARDED: &str = "x-forwarded";
+
+/// Where the page is from that a browser asks for.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 #[derive(Debug, Clone)]
 pub(super) struct Access {
@@ -93,9 +91,20 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn is_local(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
     peer.to_canonical().is_loopback()
         && !PROXIED.iter().any(|name| headers.contains_key(*name))
-        // A page in a browser, which a name of its own that means this machine does not excuse.
-        && !headers.contains_key(header::ORIGIN)
+        && !headers
+            .keys()
+            .any(|name| name.as_str().starts_with(FORWARDED))
+        && !is_from_page(headers)
         && names_this_machine(uri, headers)
+}
+
+/// Whether a page in a browser asks, which a name of its own that means this machine does not
+/// excuse. Most requests of pages have no Origin. `none` is what somebody typed into the browser.
+fn is_from_page(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    headers.contains_key(header::ORIGIN)
+        || headers.contains_key(header::REFERER)
+        || sites.any(|site| site != "none")
 }
 
 /// Whether the request is addressed to this machine by one of the names that only mean it.
@@ -182,7 +191,8 @@ mod tests {
 
     #[test]
     fn proxies_and_browsers_do_not_count_as_this_machine() {
-        for name in PROXIED {
+        let forwarded = ["x-forwarded-for", "x-forwarded-server", "x-forwarded"];
+        for name in PROXIED.into_iter().chain(forwarded) {
             assert!(
                 !lets_in(
                     None,
@@ -192,8 +202,17 @@ mod tests {
                 "{name}"
             );
         }
-        let origin = [("host", "localhost"), ("origin", "http://localhost")];
-        assert!(!lets_in(None, "127.0.0.1", &origin));
+        for (name, value) in [
+            ("origin", "http://localhost"),
+            ("referer", "http://localhost/"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            let page = [("host", "localhost"), (name, value)];
+            assert!(!lets_in(None, "127.0.0.1", &page), "{name}: {value}");
+        }
+        let typed = [("host", "localhost"), ("sec-fetch-site", "none")];
+        assert!(lets_in(None, "127.0.0.1", &typed));
         for host in [
             "evil.example",
             "localhost.evil.example",

@@ -25,6 +25,19 @@ pub(super) struct Guarded<H: ?Sized> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Faulted;
 
+/// A call that has not ended. Who waited may have given it up, as a CONNECT does when its time is
+/// over. That counts as late and is no fault: the client may have left it no time.
+struct Waiting<'a, H: ?Sized>(Option<&'a Guarded<H>>);
+
+impl<H: ?Sized> Drop for Waiting<'_, H> {
+    fn drop(&mut self) {
+        if let Some(hook) = self.0 {
+            count(&hook.stats.timeouts);
+            tracing::debug!(plugin = hook.plugin, "a hook was waited for in vain");
+        }
+    }
+}
+
 /// How a call ended.
 enum Ended<V> {
     Verdict(V),
@@ -72,10 +85,15 @@ impl<H: ?Sized> Guarded<H> {
         let first = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
         let ended = match first {
             Poll::Ready(ended) => ended.into(),
-            Poll::Pending => match tokio::time::timeout(self.entry.options.deadline, call).await {
-                Ok(ended) => ended.into(),
-                Err(_) => Ended::Late,
-            },
+            Poll::Pending => {
+                let mut waiting = Waiting(Some(self));
+                let ended = tokio::time::timeout(self.entry.options.deadline, call).await;
+                waiting.0 = None;
+                match ended {
+                    Ok(ended) => ended.into(),
+                    Err(_) => Ended::Late,
+                }
+            }
         };
         self.settle(timing, ended)
     }
@@ -162,5 +180,33 @@ fn name_of(phase: Phase) -> &'static str {
         Phase::Validate => "validate",
         Phase::Transform => "transform",
         Phase::Handle => "handle",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use partyline_plugin::FilterOptions;
+
+    use super::*;
+
+    /// A hook without a deadline of its own that hangs is to be seen, but stays in use.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_counts_as_late() {
+        let entry = HookEntry {
+            hook: Arc::new(()),
+            options: FilterOptions::default().deadline(Duration::MAX),
+        };
+        let hook = Guarded::new("test", entry);
+        for _ in 0..10 {
+            let call = hook.call(std::future::pending::<HookResult<()>>());
+            let given_up = tokio::time::timeout(Duration::from_secs(1), call).await;
+            assert!(given_up.is_err());
+        }
+        assert_eq!(hook.call(async { Ok(()) }).await, Ok(()));
+        let seen = hook.describe("authenticate", None, None);
+        assert_eq!((seen.counts.calls, seen.counts.timeouts), (11, 10));
+        assert!(!seen.breaker_open);
     }
 }

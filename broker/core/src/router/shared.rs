@@ -16,6 +16,10 @@ use super::{Subscriber, Subscribers};
 use crate::config::LimitsConfig;
 use crate::session::{Offer, Offered, Publication, Session, Taken};
 
+/// So many members without a connection, and so many that are full, are asked about one message at the
+/// most, however large the group is.
+const AT_MOST: usize = 8;
+
 /// The groups of one app.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
@@ -62,6 +66,13 @@ impl InTurn {
         };
         self.next = at + 1;
         Some(next)
+    }
+
+    /// The turn is that of who comes behind this one, which has had its own.
+    fn pass(&mut self, session: &Arc<Session>) {
+        if let Some(at) = self.list.place(session) {
+            self.next = at + 1;
+        }
     }
 }
 
@@ -153,8 +164,8 @@ impl Shared {
 
 impl Group {
     /// Hands a message to one member: to the next in turn that is connected and has room, else to
-    /// one that has room, else to whoever takes it and drops something for it. `None` if nobody
-    /// took it.
+    /// one that has room, else to whoever drops nothing but QoS 0 for it, else it is dropped at one of
+    /// them. `None` if nobody took it.
     ///
     /// No lock of a group is held over one of a session, which subscribes under its own.
     pub(super) fn dispatch(
@@ -163,13 +174,16 @@ impl Group {
         publication: &Arc<Publication>,
         retain: bool,
     ) -> Option<Taken> {
+        let qos_for = |to: &Subscriber| publication.message.qos.min(to.options.qos);
         let offered = |to: &Subscriber, offer| {
-            let qos = publication.message.qos.min(to.options.qos);
             let retain = retain && to.options.retain_as_published;
             let matched = to.matched.clone();
             to.session
-                .offer(limits, publication, qos, retain, matched, offer)
+                .offer(limits, publication, qos_for(to), retain, matched, offer)
         };
+        // They are not asked again. What a filter keeps from them others may take.
+        let mut refused = Vec::new();
+        let mut full = Vec::new();
         // Nearly always the first of them takes it.
         let awake = self.0.lock().awake.list.len();
         for _ in 0..awake {
@@ -178,35 +192,63 @@ impl Group {
             match offered(&next, Offer::Connected) {
                 Offered::Taken(taken) => return Some(taken),
                 Offered::Away => self.lay_asleep(&next.session),
-                Offered::Full | Offered::Refused | Offered::Ended => {}
+                Offered::Full if full.len() < AT_MOST => full.push(next),
+                Offered::Refused => refused.push(next.session),
+                Offered::Full | Offered::Ended => {}
             }
         }
-        let next = self.0.lock().asleep.next();
-        if let Some(Offered::Taken(taken)) = next.map(|next| offered(&next, Offer::Room)) {
-            return Some(taken);
-        }
-        let mut members = self.all();
-        let mut taken = None;
-        for offer in [Offer::Room, Offer::Any] {
-            members.retain(|member| {
-                let answer = if taken.is_some() {
-                    Offered::Full
-                } else {
-                    offered(member, offer)
-                };
-                if let Offered::Taken(by) = answer {
-                    taken = Some(by);
+        for next in self.asleep(publication.message.qos) {
+            // It would not wait for them.
+            if qos_for(&next) == Qos::AtMostOnce {
+                continue;
+            }
+            match offered(&next, Offer::Room) {
+                Offered::Taken(taken) => {
+                    self.0.lock().asleep.pass(&next.session);
+                    return Some(taken);
                 }
-                // Those are not asked twice.
-                !matches!(answer, Offered::Refused | Offered::Ended)
-            });
+                Offered::Full => full.push(next),
+                Offered::Refused => refused.push(next.session),
+                Offered::Away | Offered::Ended => {}
+            }
         }
-        taken
+        if !full.is_empty() {
+            // Not always at the same one.
+            let first = rand::random_range(0..full.len());
+            full.rotate_left(first);
+        }
+        for offer in [Offer::Displacing, Offer::Any] {
+            if offer == Offer::Any {
+                full.truncate(1);
+            }
+            for member in std::mem::take(&mut full) {
+                match offered(&member, offer) {
+                    Offered::Taken(taken) => return Some(taken),
+                    Offered::Full => full.push(member),
+                    Offered::Refused => refused.push(member.session),
+                    Offered::Away | Offered::Ended => {}
+                }
+            }
+        }
+        for session in refused {
+            session.tell_filtered(publication);
+        }
+        None
+    }
+
+    /// The next few in turn of those without a connection, if a message of this QoS waits for any.
+    fn asleep(&self, qos: Qos) -> Vec<Subscriber> {
+        if qos == Qos::AtMostOnce {
+            return Vec::new();
+        }
+        let asleep = &mut self.0.lock().asleep;
+        let count = asleep.list.len().min(AT_MOST);
+        (0..count).filter_map(|_| asleep.next()).collect()
     }
 
     /// Whether a message of this QoS may have to be stored for a member.
     pub(super) fn is_stored(&self, qos: Qos) -> bool {
-        self.all().iter().any(|member| member.is_stored(qos))
+        qos != Qos::AtMostOnce && self.all().iter().any(|member| member.is_stored(qos))
     }
 
     fn lay_asleep(&self, session: &Arc<Session>) {
@@ -241,3 +283,6 @@ impl Group {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ impl Subscribers {
         Some(taken)
     }
 
-    fn place(&self, session: &Arc<Session>) -> Option<usize> {
+    pub(super) fn place(&self, session: &Arc<Session>) -> Option<usize> {
         match &self.places {
             Some(places) => places.get(&identity(session)).copied(),
             None => self

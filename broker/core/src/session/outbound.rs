@@ -223,9 +223,17 @@ impl Outbound {
         }
     }
 
-    /// Whether a routed message can wait without another being dropped for it.
-    pub(super) fn has_room(&self, limits: &LimitsConfig, publication: &Publication) -> bool {
-        self.routed.has_room(limits, publication.weight())
+    /// Whether a routed message can wait without another being dropped for it, or with `displacing`
+    /// none above QoS 0. What has expired is dropped.
+    pub(super) fn has_room(
+        &mut self,
+        limits: &LimitsConfig,
+        publication: &Publication,
+        matched: Option<&Arc<Matched>>,
+        displacing: bool,
+    ) -> bool {
+        let weight = publication.weight() + Matched::weight(matched);
+        self.routed.has_room(limits, weight, displacing)
     }
 
     /// Queues a retained message for a new subscription. The caller bounds how many wait.
@@ -625,16 +633,17 @@ impl Outbound {
             share.is_some()
         };
         // What waits for the disk has a packet id and was not sent yet.
-        self.in_flight.drop_sent(|awaits, sent_before, sent| match sent {
-            Sent::Plain {
-                publication,
-                retain,
-                matched,
-            } if awaits == Awaits::Ack || (awaits == Awaits::Rec && !sent_before) => {
-                take(publication, *retain, matched.as_ref())
-            }
-            _ => false,
-        });
+        self.in_flight
+            .drop_sent(|awaits, sent_before, sent| match sent {
+                Sent::Plain {
+                    publication,
+                    retain,
+                    matched,
+                } if awaits == Awaits::Ack || (awaits == Awaits::Rec && !sent_before) => {
+                    take(publication, *retain, matched.as_ref())
+                }
+                _ => false,
+            });
         self.routed
             .keep(|routed| !take(&routed.publication, routed.retain, routed.matched.as_ref()));
         orphans

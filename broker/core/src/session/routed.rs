@@ -100,8 +100,20 @@ impl RoutedLane {
         self.entries.front()
     }
 
-    pub(super) fn has_room(&self, limits: &LimitsConfig, weight: usize) -> bool {
-        self.load.has_room(limits, weight)
+    /// Whether there is room for so many bytes once what has expired is gone. With `displacing`, once
+    /// messages of QoS 0 are dropped for it, too; they are not yet.
+    pub(super) fn has_room(
+        &mut self,
+        limits: &LimitsConfig,
+        weight: usize,
+        displacing: bool,
+    ) -> bool {
+        if self.load.has_room(limits, weight) {
+            return true;
+        }
+        self.drop_expired(Instant::now());
+        let assured = displacing && self.assured().has_room(limits, weight);
+        assured || self.load.has_room(limits, weight)
     }
 
     pub(super) fn push(&mut self, limits: &LimitsConfig, routed: Routed) -> Enqueued {
@@ -170,6 +182,14 @@ impl RoutedLane {
         }
     }
 
+    /// The part that is sent above QoS 0.
+    fn assured(&self) -> Load {
+        Load {
+            count: self.load.count - self.unassured.count,
+            bytes: self.load.bytes - self.unassured.bytes,
+        }
+    }
+
     fn drop_expired(&mut self, now: Instant) {
         if self.expiry.is_some_and(|expiry| expiry <= now) {
             let before = self.entries.len();
@@ -188,11 +208,7 @@ impl RoutedLane {
 
     /// Drops the oldest messages of QoS 0, if that helps.
     fn make_room(&mut self, limits: &LimitsConfig, weight: usize) {
-        let assured = Load {
-            count: self.load.count - self.unassured.count,
-            bytes: self.load.bytes - self.unassured.bytes,
-        };
-        if !assured.has_room(limits, weight) {
+        if !self.assured().has_room(limits, weight) {
             return;
         }
         while !self.load.has_room(limits, weight) {

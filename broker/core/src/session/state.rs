@@ -196,6 +196,8 @@ pub(crate) enum Offer {
     Connected,
     /// Those that drop nothing for it.
     Room,
+    /// Those that drop nothing above QoS 0 for it.
+    Displacing,
     /// Whoever is there. What its queue drops is counted.
     Any,
 }
@@ -204,13 +206,13 @@ pub(crate) enum Offer {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offered {
-    /// It lies in its queue, or was dropped there for want of room if the offer was for any.
+    /// It lies in its queue.
     Taken(Taken),
     /// The session has no connection.
     Away,
-    /// The session has no room.
+    /// The session has no room. If the offer was for any, the message counts as dropped there.
     Full,
-    /// A filter keeps it from the session.
+    /// A filter keeps it from the session. Nobody is told that yet.
     Refused,
     /// There is no such session any more.
     Ended,
@@ -391,7 +393,11 @@ impl Session {
         let taken = self.offer(limits, publication, qos, retain, matched, Offer::Any);
         match taken {
             Offered::Taken(taken) => taken.ticket,
-            _ => None,
+            Offered::Refused => {
+                self.tell_filtered(publication);
+                None
+            }
+            Offered::Away | Offered::Full | Offered::Ended => None,
         }
     }
 
@@ -405,29 +411,35 @@ impl Session {
         matched: Option<Arc<Matched>>,
         offer: Offer,
     ) -> Offered {
-        let objection = |state: &State| {
-            if state.ended {
-                return Some(Offered::Ended);
-            }
-            let away = match offer {
-                Offer::Connected => !state.is_connected(),
-                Offer::Room | Offer::Any => qos == Qos::AtMostOnce && state.attachment.is_none(),
-            };
-            if away {
-                return Some(Offered::Away);
-            }
-            let has_room = || state.outbound.has_room(limits, publication);
-            (offer != Offer::Any && !has_room()).then_some(Offered::Full)
-        };
         let mut state = self.state();
-        if let Some(objection) = objection(&state) {
-            return objection;
+        if state.ended {
+            return Offered::Ended;
         }
-        // A filter is asked only about what would come here otherwise.
-        if !self.takes(state.attachment.as_ref(), publication) {
-            return Offered::Refused;
+        let away = match offer {
+            Offer::Connected => !state.is_connected(),
+            Offer::Room | Offer::Displacing | Offer::Any => {
+                qos == Qos::AtMostOnce && state.attachment.is_none()
+            }
+        };
+        if away {
+            return Offered::Away;
         }
         let drops = state.outbound.drops();
+        let displacing = offer == Offer::Displacing;
+        let has_room = offer == Offer::Any
+            || state
+                .outbound
+                .has_room(limits, publication, matched.as_ref(), displacing);
+        // A filter is asked only about what would come here otherwise.
+        let may_take = has_room && self.may_take(state.attachment.as_ref(), publication);
+        if !may_take {
+            self.space.traffic.add_drops(drops, state.outbound.drops());
+            return if has_room {
+                Offered::Refused
+            } else {
+                Offered::Full
+            };
+        }
         let (queued, ticket) = state
             .outbound
             .route(limits, publication, qos, retain, matched);
@@ -438,6 +450,7 @@ impl Session {
         if queued == Enqueued::Full {
             tracing::debug!(session.device = %self.key, dropped = state.outbound.dropped(),
                 "the queue is full, the message was dropped");
+            return Offered::Full;
         }
         Offered::Taken(Taken { ticket })
     }

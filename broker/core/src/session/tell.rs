@@ -62,22 +62,37 @@ impl Session {
         }
     }
 
-    /// Whether the deliver filters let a message come to it. Called under its lock, with the
-    /// connection that it has.
+    /// Whether the deliver filters let a message come to it; observers are told if not. Called under
+    /// its lock, with the connection that it has.
     pub(super) fn takes(
         &self,
         connection: Option<&Arc<Attachment>>,
         publication: &Publication,
     ) -> bool {
-        let message = &publication.message;
-        let info = || connection.map(|connection| connection.info());
-        let taken = self.space.deliver.keep(message, &self.key, info);
+        let taken = self.may_take(connection, publication);
         if !taken {
-            self.space.events.emit(EventKind::Dropped, || {
-                Event::dropped(self.key.clone(), message.clone(), DropReason::Filtered)
-            });
+            self.tell_filtered(publication);
         }
         taken
+    }
+
+    /// The same, told to nobody.
+    pub(super) fn may_take(
+        &self,
+        connection: Option<&Arc<Attachment>>,
+        publication: &Publication,
+    ) -> bool {
+        let info = || connection.map(|connection| connection.info());
+        let message = &publication.message;
+        self.space.deliver.keep(message, &self.key, info)
+    }
+
+    /// A filter has kept a message from it.
+    pub(crate) fn tell_filtered(&self, publication: &Publication) {
+        self.space.events.emit(EventKind::Dropped, || {
+            let message = publication.message.clone();
+            Event::dropped(self.key.clone(), message, DropReason::Filtered)
+        });
     }
 }
 

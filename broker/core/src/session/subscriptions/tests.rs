@@ -38,12 +38,7 @@ async fn retained_messages_follow_the_options_of_the_last_subscribe() {
     session.subscribe(&mut state, filter.clone(), options(2, 1));
     // At QoS 1, with another identifier, and no retained messages for it anew.
     session.subscribe(&mut state, filter, options(0b10_0001, 2));
-    let State {
-        owed, outbound, ..
-    } = &mut *state;
+    let State { owed, outbound, .. } = &mut *state;
     owed.advance(&space.retained, outbound, |_| true);
-    assert_eq!(
-        outbound.take_routed(),
-        [(Qos::AtLeastOnce, vec![2], None)]
-    );
+    assert_eq!(outbound.take_routed(), [(Qos::AtLeastOnce, vec![2], None)]);
 }
