@@ -7,13 +7,13 @@ use bytes::{Bytes, BytesMut};
 use partyline_plugin::protocol::{AppKey, ClientId, IdError, TopicError, TopicFilter, TopicLimits};
 use partyline_plugin::services::Services;
 use partyline_plugin::{
-    Clock, DeviceKey, Message, Owner, Principal, ProtocolVersion, Qos, Registrar, Role, SessionId,
-    SessionInfo, Verdict,
+    Clock, DeviceKey, Message, Owner, Principal, ProtocolVersion, Qos, Registrar, RetainHandling,
+    Role, SessionId, SessionInfo, Verdict,
 };
 
 use crate::codec::{Codec, encode_publish};
 use crate::config::LimitsConfig;
-use crate::packet::{RetainHandling, SubscribeOptions};
+use crate::packet::SubscribeOptions;
 use crate::plugins::HookTable;
 use crate::router::AppSpace;
 use crate::session::{Commands, Session};

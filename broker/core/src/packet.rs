@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
-use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Qos, Reason, RetainHandling};
 
 /// A packet from a client, after CONNECT.
 #[derive(Debug)]
@@ -142,14 +142,6 @@ impl SubscribeOptions {
             subscription_id: None,
         })
     }
-}
-
-/// When retained messages are sent for a subscription (MQTT 5 §3.8.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RetainHandling {
-    Always,
-    IfNew,
-    Never,
 }
 
 /// UNSUBSCRIBE.

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
-use partyline_plugin::{MessageProperties, ProtocolVersion, Reason};
+use partyline_plugin::{MessageProperties, ProtocolVersion, Reason, RetainHandling};
 use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::types::Publish as WirePublish;
 use rmqtt_codec::v3;
@@ -17,8 +17,7 @@ use super::checks::{
 use super::frame::first_packet;
 use super::{Codec, FrameError, Inner, qos_in};
 use crate::packet::{
-    Connect, Disconnect, Packet, Publish, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe,
-    Will,
+    Connect, Disconnect, Packet, Publish, Subscribe, SubscribeOptions, Unsubscribe, Will,
 };
 
 impl Codec {

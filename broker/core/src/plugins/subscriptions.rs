@@ -7,7 +7,7 @@ use partyline_plugin::{
 
 use super::HookTable;
 use super::guard::Faulted;
-use crate::packet::{RetainHandling, SubscribeOptions};
+use crate::packet::SubscribeOptions;
 
 impl HookTable {
     /// The options that the subscribe filters leave of what the access hooks have allowed.
@@ -55,27 +55,14 @@ fn told(options: SubscribeOptions) -> SubscriptionOptions {
     let mut told = SubscriptionOptions::new(options.qos);
     told.no_local = options.no_local;
     told.retain_as_published = options.retain_as_published;
-    told.retain_handling = match options.retain_handling {
-        RetainHandling::Always => partyline_plugin::RetainHandling::Always,
-        RetainHandling::IfNew => partyline_plugin::RetainHandling::IfNew,
-        RetainHandling::Never => partyline_plugin::RetainHandling::Never,
-    };
+    told.retain_handling = options.retain_handling;
     told
-}
-
-fn handling(told: partyline_plugin::RetainHandling) -> RetainHandling {
-    match told {
-        partyline_plugin::RetainHandling::Always => RetainHandling::Always,
-        partyline_plugin::RetainHandling::IfNew => RetainHandling::IfNew,
-        partyline_plugin::RetainHandling::Never => RetainHandling::Never,
-    }
 }
 
 impl SubscribeOptions {
     /// Takes what a filter left of them, as far as that is less.
     fn lower(&mut self, left: SubscriptionOptions) {
-        let retained = told(*self).retain_handling.max(left.retain_handling);
-        self.retain_handling = handling(retained);
+        self.retain_handling = self.retain_handling.max(left.retain_handling);
         self.qos = self.qos.min(left.qos);
         self.no_local |= left.no_local;
     }
@@ -86,7 +73,7 @@ impl SubscribeOptions {
             qos: options.qos,
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
-            retain_handling: handling(options.retain_handling),
+            retain_handling: options.retain_handling,
             subscription_id: None,
         }
     }

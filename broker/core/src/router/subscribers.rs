@@ -93,12 +93,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use partyline_plugin::protocol::{AppKey, ClientId};
-    use partyline_plugin::{Clock, DeviceKey, Owner, Qos};
+    use partyline_plugin::{Clock, DeviceKey, Owner, Qos, RetainHandling};
     use proptest::prelude::*;
 
     use super::*;
     use crate::config::LimitsConfig;
-    use crate::packet::{RetainHandling, SubscribeOptions};
+    use crate::packet::SubscribeOptions;
     use crate::router::AppSpace;
     use crate::session::Commands;
     use crate::store::Journal;

@@ -1,11 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use partyline_plugin::protocol::{AppKey, ClientId, TopicLimits};
-use partyline_plugin::{Clock, DeviceKey, Origin, Owner};
+use partyline_plugin::{Clock, DeviceKey, Origin, Owner, RetainHandling};
 use proptest::prelude::*;
 
 use super::*;
-use crate::packet::RetainHandling;
 use crate::session::Commands;
 
 const SESSIONS: usize = 6;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use partyline_plugin::RetainHandling;
 use partyline_plugin::protocol::TopicFilter;
 
 use super::Session;
 use super::state::State;
-use crate::packet::{RetainHandling, SubscribeOptions};
+use crate::packet::SubscribeOptions;
 use crate::store::Ticket;
 
 impl Session {
